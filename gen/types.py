@@ -105,7 +105,8 @@ FinishReason = Literal["stop", "length", "content_filter", "refusal", "tool_call
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A model's reply. `cost` is in USD, None when the price is unknown; `key` is the request's cache key; `model` as reported."""
+    """A model's reply. `cost` is in USD, None when the price is unknown; `key` is the request's cache key; `model` as reported;
+    `simulated` is True when the simulator wrote it, wherever it was reached, so that nobody trains on it by mistake."""
 
     text: str
     finish_reason: FinishReason = "stop"
@@ -114,6 +115,7 @@ class Response:
     model: str = ""
     from_cache: bool = False
     key: str = ""
+    simulated: bool = False
 
 
 Generate = Callable[[Request], Awaitable[Response]]
@@ -327,6 +329,55 @@ class Turn:
     attempt: int
     seed: int
     rejected: Outcome | None = None
+
+
+# --- what the ledger tells about a run -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceEnd:
+    """How one (strategy, topic) sequence ended. `stop` is a stable code (`goal_reached`, `saturated`, `candidates_spent`,
+    `budget_reached`, `interrupted`, …), `detail` the sentence for people: "3 % novel in the last 60"."""
+
+    strategy: str
+    topic: str
+    goal: int
+    accepted: int
+    candidates: int
+    stop: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One paid reply that a candidate on record was made from. `model` is the recipe's name, `model_id` what the provider reported."""
+
+    key: str
+    model: str
+    model_id: str
+    purpose: str
+    usage: Usage
+    cost: float | None
+    finish_reason: str
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One start of `sluice run` on a run folder: times in UTC as ISO 8601, what this session sent and paid itself."""
+
+    started: str
+    ended: str
+    seconds: float
+    requests: int
+    cache_hits: int
+    rate_limited: int
+    retries: int
+    input_tokens: int
+    output_tokens: int
+    cost: float | None
+    stop: str
+    version: str = ""
 
 
 # --- the protocols -------------------------------------------------------------------------------------------------------------
