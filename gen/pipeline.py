@@ -1,0 +1,289 @@
+"""The one loop: plan tasks, run many at once, let their outcomes out in plan order, each with its fate.
+
+Plan order is (turn, sequence): turn 0 of every sequence, turn 1 of every sequence, … Tasks run as they can; their outcomes come out
+strictly in that order, and only there a candidate meets the gates that remember (duplicates), is counted towards the goal and enters the
+sequence's pool. So the same seed gives the same outcomes whatever the latencies, and there is no round, barrier or batch.
+
+Between a reply and its turn to come out, the gates without memory look at the sample at once, and judges are asked about those still
+kept. A gate with memory is also asked early, to save the judge's call for a sample that is already a duplicate of an accepted one; what
+counts is its answer in plan order. Should it reject only then, the opinions are dropped from the record, as if they had not been asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gen.concurrency import together
+from gen.errors import ProviderError, ServiceStopped
+from gen.sequences import Sequence, SequenceSpec, plan_task
+from gen.types import EMPTY, Generate, Malformed, Outcome, Pool, Provenance, Sample, SequenceEnd, Sources, Task, Verdict, digest, rejected
+
+TASKS_PER_SLOT = 2  # planned and not yet out; costs 4–6 % of wall time against no order at all, with heavy-tailed latencies
+
+
+@dataclass(frozen=True, slots=True)
+class NamedGate:
+    """A gate under its name. `scores` gates read judges' numbers and come after the judges; `warn` records without rejecting."""
+
+    name: str
+    gate: Any
+    scores: bool = False
+    warn: bool = False
+
+    @property
+    def remembers(self) -> bool:
+        return hasattr(self.gate, "remember")
+
+    def check(self, sample: Sample) -> Verdict:
+        """The gate's verdict; in `warn` mode a rejection stays on record as a kept verdict with its reason."""
+        verdict: Verdict = self.gate.check(sample)
+        return replace(verdict, keep=True) if self.warn and not verdict.keep else verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything the loop needs. `slots` is how many requests may be in flight: it bounds the window of tasks and nothing else.
+    `regenerate` names rejected candidates to ask for again once the goal's own tasks are out."""
+
+    sequences: tuple[SequenceSpec, ...]
+    sources: Sources
+    seed: int
+    attempts: int
+    gates: tuple[NamedGate, ...]
+    judges: tuple[Any, ...] = ()
+    slots: int = 32
+    max_candidates: int | None = None
+    max_seconds: float | None = None
+    regenerate: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Gated:
+    """A candidate after the gates without memory and the judges: `early` holds a verdict per gate, None where it is not due yet."""
+
+    item: Sample | Malformed
+    early: tuple[Verdict | None, ...] = ()
+
+
+_Work = tuple[Task, "asyncio.Task[list[_Gated]]"]
+
+
+@dataclass
+class Pipeline:
+    """One pass over a plan. Iterate `outcomes()`; look at `sequences` while it runs and at `ends()` when it is over."""
+
+    plan: Plan
+    generate: Generate
+    clock: Callable[[], float] = time.monotonic
+    sequences: list[Sequence] = field(init=False)
+    stopped: str = ""
+    stopped_detail: str = ""
+    candidates: int = 0
+    _running: dict[tuple[int, int], _Work] = field(default_factory=dict)
+    _to_regenerate: list[Outcome] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        plan = self.plan
+        self.sequences = [Sequence(spec, plan.sources, plan.seed, plan.attempts) for spec in plan.sequences]
+
+    async def outcomes(self) -> AsyncIterator[Outcome]:
+        """Every candidate with its fate, in plan order. Close the iterator (`contextlib.aclosing`) to leave early."""
+        started = self.clock()
+        try:
+            while (place := self._next_place()) is not None:
+                for outcome in await self._let_out(place):
+                    yield outcome
+                if self.sequences[place[1]].done:
+                    await self._cancel([key for key in self._running if key[1] == place[1]])
+                if self._cap_reached(self.clock() - started):
+                    await self._cancel(list(self._running))
+            if not self.stopped and self._to_regenerate:
+                async for outcome in self._second_chances():
+                    yield outcome
+        finally:
+            await self._cancel(list(self._running))
+
+    def ends(self) -> list[SequenceEnd]:
+        """How each sequence ended, in plan order; those cut short carry the run's own reason."""
+        return [
+            SequenceEnd(
+                strategy=one.spec.title,
+                topic=one.spec.topic,
+                goal=one.spec.quota,
+                accepted=one.accepted,
+                candidates=one.candidates,
+                stop=one.stop or self.stopped or "interrupted",
+                detail=one.detail or self.stopped_detail or "run again to go on",
+            )
+            for one in self.sequences
+        ]
+
+    # --- plan order ---
+
+    def _next_place(self) -> tuple[int, int] | None:
+        """Fill the window, then name the (turn, sequence) whose outcomes come out next; None when nothing is left.
+
+        Once the run is stopped nothing is planned any more, and what is under way comes out as far as it gets."""
+        if self.stopped:
+            return min(self._running, default=None)
+        self._fill_window()
+        return min(((one.out, number) for number, one in enumerate(self.sequences) if not one.done), default=None)
+
+    def _fill_window(self) -> None:
+        """Plan as many tasks as the window holds, the earliest in plan order first."""
+        window = max(TASKS_PER_SLOT * self.plan.slots, len(self.sequences))
+        blocked: set[int] = set()
+        while len(self._running) < window:
+            able = [(one.turn, number) for number, one in enumerate(self.sequences) if not one.done and number not in blocked]
+            if not able:
+                return
+            place = min(able)
+            sequence = self.sequences[place[1]]
+            planned = sequence.next_task()
+            if planned is None:
+                blocked.add(place[1])
+            else:
+                self._running[place] = self._start(sequence.spec.strategy, *planned)
+
+    async def _let_out(self, place: tuple[int, int]) -> list[Outcome]:
+        """The outcomes of one task, counted; none where the service stopped under it."""
+        task, work = self._running[place]
+        try:
+            gated = await work
+        except ServiceStopped as error:
+            self.stopped, self.stopped_detail = self.stopped or error.reason, self.stopped_detail or str(error)
+            return []
+        finally:
+            self._running.pop(place, None)
+        sequence = self.sequences[place[1]]
+        outcomes = self._fates(task, gated, room=sequence.spec.quota - sequence.accepted)
+        sequence.take(outcomes)
+        self._to_regenerate += [one for one in outcomes if one.item.id in self.plan.regenerate and not one.accepted]
+        return outcomes
+
+    def _start(self, strategy: Any, task: Task, pool: Pool) -> _Work:
+        return task, asyncio.create_task(self._work(strategy, task, pool))
+
+    async def _cancel(self, places: Iterable[tuple[int, int]]) -> None:
+        cancelled = [self._running.pop(place)[1] for place in places]
+        for work in cancelled:
+            work.cancel()
+        for work in cancelled:
+            with suppress(asyncio.CancelledError, ProviderError):
+                await work
+
+    def _cap_reached(self, seconds: float) -> bool:
+        plan = self.plan
+        if plan.max_candidates is not None and self.candidates >= plan.max_candidates:
+            self.stopped, self.stopped_detail = "candidates_spent", f"{self.candidates} candidates, the cap is {plan.max_candidates}"
+        elif plan.max_seconds is not None and seconds >= plan.max_seconds:
+            self.stopped, self.stopped_detail = "time_spent", f"the cap of {plan.max_seconds / 60:g} minutes is reached"
+        else:
+            return False
+        return True
+
+    # --- one task: ask, gate, judge ---
+
+    async def _work(self, strategy: Any, task: Task, pool: Pool) -> list[_Gated]:
+        items = await strategy.run(task, pool, self.generate) or [_nothing(task)]
+        return await together(self._early(item) for item in items)
+
+    async def _early(self, item: Sample | Malformed) -> _Gated:
+        """The gates without memory, then the judges for a sample that nothing speaks against so far."""
+        if isinstance(item, Malformed):
+            return _Gated(item)
+        early: list[Verdict | None] = []
+        keep = True
+        for one in self.plan.gates:
+            verdict = None if one.scores else one.check(item)
+            keep = keep and (verdict is None or verdict.keep)
+            early.append(None if one.remembers else verdict)
+            item = verdict.replacement if verdict and verdict.replacement else item
+        if keep:
+            for judge in self.plan.judges:
+                item = await judge.score(item, self.generate)
+        return _Gated(item, tuple(early))
+
+    def _fates(self, task: Task, gated: list[_Gated], *, room: float) -> list[Outcome]:
+        """In plan order: the gates with memory, the judges' numbers, then `room` towards the goal. What is accepted is remembered."""
+        outcomes = []
+        for one in gated:
+            outcome = self._fate(task, one, room)
+            room -= outcome.accepted
+            outcomes.append(outcome)
+        self.candidates += len(outcomes)
+        return outcomes
+
+    def _fate(self, task: Task, gated: _Gated, room: float) -> Outcome:
+        item = gated.item
+        if isinstance(item, Malformed):
+            return Outcome(task, item)
+        offline = [
+            early or named.check(item) for named, early in zip(self.plan.gates, gated.early, strict=True) if early or not named.scores
+        ]
+        if not all(verdict.keep for verdict in offline):
+            return Outcome(task, replace(item, scores=EMPTY), tuple(offline))
+        verdicts = [*offline, *(named.check(item) for named in self.plan.gates if named.scores)]
+        if room <= 0 and all(verdict.keep for verdict in verdicts):
+            verdicts.append(rejected("goal", "surplus", "good, but the goal was reached"))
+        outcome = Outcome(task, item, tuple(verdicts))
+        if outcome.accepted:
+            for named in self.plan.gates:
+                if named.remembers:
+                    named.gate.remember(item)
+        return outcome
+
+    # --- regenerate ---
+
+    async def _second_chances(self) -> AsyncIterator[Outcome]:
+        """Ask again for the rejected candidates that the plan names, and again for what fails, up to `attempts` times each.
+
+        All tasks see the pool as it stands now, and their outcomes come out first in, first out, so order and content are the same
+        however many run at once."""
+        sequences = {(one.spec.title, one.spec.topic): one for one in self.sequences}
+        waiting = deque((outcome, 0) for outcome in self._to_regenerate)
+        under_way: deque[tuple[tuple[int, int], int]] = deque()
+        number = 0
+        while waiting or under_way:
+            while waiting and len(under_way) < TASKS_PER_SLOT * self.plan.slots and not self.stopped:
+                outcome, tries = waiting.popleft()
+                sequence = sequences[(outcome.task.strategy, outcome.task.topic)]
+                place, number = (-1, number), number + 1
+                self._running[place] = self._start(sequence.spec.strategy, *self._again(sequence, outcome, tries))
+                under_way.append((place, tries))
+            if not under_way:
+                return
+            place, tries = under_way.popleft()
+            for outcome in await self._let_out_again(place):
+                if not outcome.accepted and tries + 1 < self.plan.attempts:
+                    waiting.append((outcome, tries + 1))
+                yield outcome
+
+    def _again(self, sequence: Sequence, outcome: Outcome, tries: int) -> tuple[Task, Pool]:
+        where = ["regenerate", outcome.item.id, tries]
+        index, attempt, pool = outcome.task.index, outcome.task.attempt + 1, sequence.pool
+        seed = self.plan.seed
+        return plan_task(sequence.spec, pool, run_seed=seed, where=where, index=index, attempt=attempt, rejected=outcome), pool
+
+    async def _let_out_again(self, place: tuple[int, int]) -> list[Outcome]:
+        task, work = self._running[place]
+        try:
+            return self._fates(task, await work, room=math.inf)
+        except ServiceStopped as error:
+            self.stopped, self.stopped_detail = self.stopped or error.reason, self.stopped_detail or str(error)
+            return []
+        finally:
+            self._running.pop(place, None)
+
+
+def _nothing(task: Task) -> Malformed:
+    """A task that yielded no candidate at all still has a fate on record."""
+    provenance = Provenance(task=task.id, strategy=task.strategy, topic=task.topic, attempt=task.attempt)
+    return Malformed(id=digest([task.id, 0]), reason="nothing_returned", provenance=provenance)

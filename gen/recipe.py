@@ -1,0 +1,459 @@
+"""Read a recipe: a YAML file into a frozen, typed configuration, every error naming file, line, key, value and what would be right.
+
+YAML 1.2 by ruamel.yaml, so that `on:` and `no` stay words. Only shape and types are checked here; that a gate exists and takes an
+option is checked where the parts are built (`gen.run.build_parts`), with `Recipe.error` putting the place in front.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from gen.card import CardFields
+from gen.errors import RecipeError, SluiceError
+from gen.plugins import suggest
+from gen.types import digest, thaw
+
+KeyPath = tuple[str | int, ...]
+
+DEFAULT_GATES = (
+    "schema",
+    "length",
+    "language",
+    "refusal",
+    "truncation",
+    "format",
+    "repetition",
+    "quality",
+    "pii",
+    "secrets",
+    "safety",
+    "exact_dup",
+    "near_dup",
+)
+SPLITS = ("train", "validation", "test")
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    return value
+
+
+def _safe_name(value: str) -> str:
+    if not value or len(value) > 80 or any(not (character.isalnum() or character in "._-") for character in value) or value[0] in ".-":
+        raise ValueError("use up to 80 letters, digits, '.', '_' and '-', beginning with a letter or digit")
+    return value
+
+
+Number = Annotated[float, AfterValidator(_finite)]
+Positive = Annotated[float, Field(gt=0), AfterValidator(_finite)]
+Name = Annotated[str, AfterValidator(_safe_name)]
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class PriceLine(_Line):
+    """USD per million tokens, for a model that the price library does not know or prices otherwise."""
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+    cached_input: Annotated[float, Field(ge=0)] | None = None
+
+
+class ModelLine(_Line):
+    """One model of the recipe. `requests_per_minute` and the token limits bound what is sent; without them the limits are learned from
+    the provider's headers. `max_concurrency` bounds the requests in flight. Keys come from the environment only."""
+
+    provider: str = "simulator"
+    model: str = "simulated-writer"
+    base_url: str | None = None
+    api_key_env: str | None = None
+    requests_per_minute: Positive | None = None
+    tokens_per_minute: Positive | None = None
+    input_tokens_per_minute: Positive | None = None
+    output_tokens_per_minute: Positive | None = None
+    max_concurrency: Annotated[int, Field(ge=1, le=4096)] = 32
+    timeout_seconds: Positive = 120.0
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] = 1024
+    price: PriceLine | None = None
+    tokenizer: str | None = None
+    extra_body: Mapping[str, Any] = MappingProxyType({})
+    simulator: Mapping[str, Any] = MappingProxyType({})
+
+    @model_validator(mode="after")
+    def _simulator_options_only_for_the_simulator(self) -> ModelLine:
+        if self.simulator and self.provider != "simulator":
+            raise ValueError(f"`simulator:` options need `provider: simulator`, not '{self.provider}'")
+        return self
+
+
+class SourcesLine(_Line):
+    """Where candidates start: each an inline list, a file beside the recipe, or the name of a file that Sluice ships."""
+
+    topics: tuple[str, ...] | str | None = None
+    seed_tasks: str | tuple[Mapping[str, Any], ...] | None = None
+    personas: str | tuple[str, ...] | None = None
+
+
+class PluginLine(_Line):
+    """A strategy, gate, judge or pair maker: its name and, as extra keys, its options."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class StrategyLine(PluginLine):
+    """`share` is the strategy's part of the goal relative to the other strategies' shares; `label` tells two uses of one strategy apart."""
+
+    share: Positive = 1.0
+    label: Name | None = None
+
+    @property
+    def title(self) -> str:
+        return self.label or self.name
+
+
+class JudgeLine(PluginLine):
+    """A judge and the recipe's model it asks. `label` tells two uses of one judge apart."""
+
+    label: Name | None = None
+
+    @property
+    def title(self) -> str:
+        return self.label or self.name
+
+
+class GoalLine(_Line):
+    """How many accepted samples: in all, or per topic. `max_candidates` and `max_minutes` end a run that does not get there."""
+
+    accepted: Annotated[int, Field(ge=1)] | None = None
+    per_topic: Annotated[int, Field(ge=1)] | None = None
+    max_candidates: Annotated[int, Field(ge=1)] | None = None
+    max_minutes: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> GoalLine:
+        if (self.accepted is None) == (self.per_topic is None):
+            raise ValueError("give exactly one of 'accepted' (in all) and 'per_topic'")
+        return self
+
+
+class BudgetLine(_Line):
+    """Hard caps: no call is sent whose worst case would pass one of them."""
+
+    usd: Positive | None = None
+    tokens: Annotated[int, Field(ge=1)] | None = None
+    calls: Annotated[int, Field(ge=1)] | None = None
+
+
+class SplitLine(_Line):
+    """Ratios of the splits (they need not add up to 1) and what must never straddle two of them."""
+
+    train: Annotated[float, Field(ge=0)] = 0.8
+    validation: Annotated[float, Field(ge=0)] = 0.1
+    test: Annotated[float, Field(ge=0)] = 0.1
+    by: str = "family"
+
+    @model_validator(mode="after")
+    def _something_to_split(self) -> SplitLine:
+        if self.train + self.validation + self.test <= 0:
+            raise ValueError("at least one ratio must be above 0")
+        return self
+
+    @property
+    def ratios(self) -> dict[str, float]:
+        total = self.train + self.validation + self.test
+        return {name: getattr(self, name) / total for name in SPLITS if getattr(self, name) > 0}
+
+
+class ExportLine(_Line):
+    """What is written beside accepted.jsonl and rejected.jsonl."""
+
+    formats: tuple[str, ...] = ("chatml",)
+    split: SplitLine = SplitLine()
+    pack: Mapping[str, Any] | None = None
+
+    @field_validator("formats")
+    @classmethod
+    def _no_format_twice(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("a format stands here twice")
+        return value
+
+
+class Config(_Line):
+    """A whole recipe, as data."""
+
+    name: Name
+    description: str = ""
+    seed: int = 0
+    models: Mapping[Name, ModelLine]
+    sources: SourcesLine = SourcesLine()
+    strategies: Annotated[tuple[StrategyLine, ...], Field(min_length=1)]
+    gates: tuple[PluginLine, ...] = tuple(PluginLine(name=name) for name in DEFAULT_GATES)
+    judges: tuple[JudgeLine, ...] = ()
+    pairs: tuple[PluginLine, ...] = ()
+    goal: GoalLine
+    attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    budget: BudgetLine = BudgetLine()
+    export: ExportLine = ExportLine()
+    card: CardFields = CardFields()
+
+    @field_validator("gates", "judges", "pairs", "strategies", mode="before")
+    @classmethod
+    def _bare_names(cls, value: Any) -> Any:
+        """`- schema` is short for `- {name: schema}`."""
+        if isinstance(value, list | tuple):
+            return [{"name": item} if isinstance(item, str) else item for item in value]
+        return value
+
+    @field_validator("models")
+    @classmethod
+    def _some_model(cls, value: Mapping[str, ModelLine]) -> Mapping[str, ModelLine]:
+        if not value:
+            raise ValueError("name at least one model")
+        return MappingProxyType(dict(value))
+
+    @model_validator(mode="after")
+    def _titles_differ(self) -> Config:
+        for room in (self.strategies, self.judges):
+            titles = [line.title for line in room]
+            for title in titles:
+                if titles.count(title) > 1:
+                    raise ValueError(f"'{title}' stands here twice: give each use a 'label' of its own")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A configuration and where it came from. `lines` maps a key's path to its line, for errors found later; `text` is the file as read."""
+
+    config: Config
+    file: Path
+    text: str
+    lines: Mapping[KeyPath, int]
+
+    @property
+    def folder(self) -> Path:
+        """Relative paths in the recipe are meant from here."""
+        return self.file.parent
+
+    @property
+    def hash(self) -> str:
+        """Identifies the recipe's content; comments and spacing do not count."""
+        return digest(self.config.model_dump(mode="json"))
+
+    def error(self, path: KeyPath, problem: str | SluiceError) -> RecipeError:
+        """The error to raise for the value at `path`; a RecipeError of a part keeps its own key as the last step."""
+        if isinstance(problem, RecipeError):
+            path, problem = (*path, problem.key) if problem.key else path, problem.message
+        return RecipeError(str(problem), file=self.file, line=_line(self.lines, path), key=_dotted(path))
+
+
+def load(file: Path) -> Recipe:
+    """Read and check a recipe file.
+
+    Raises RecipeError naming the file, the line, the key, the value and what would be right.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise RecipeError(f"no such recipe: {_nearby(file)}", file=file) from error
+    except IsADirectoryError as error:
+        raise RecipeError("this is a folder; name the recipe file in it", file=file) from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"not UTF-8 text (byte {error.start})", file=file) from error
+    except OSError as error:
+        raise RecipeError(f"cannot be read: {error.strerror}", file=file) from error
+    return parse(text, file)
+
+
+def parse(text: str, file: Path) -> Recipe:
+    """Check a recipe's text; `file` names it in errors and anchors relative paths."""
+    data = _yaml(text, file)
+    lines: dict[KeyPath, int] = {}
+    _collect_lines(data, (), lines)
+    plain = _plain(data)
+    try:
+        config = Config.model_validate(plain)
+    except ValidationError as error:
+        raise _explain(error, plain, file, lines) from error
+    return Recipe(config=config, file=file, text=text, lines=MappingProxyType(lines))
+
+
+# What may differ when a run continues in its folder; gates may too, since stored samples are judged again.
+FREE_KEYS = frozenset({"goal", "budget", "export", "card", "gates", "description"})
+FREE_MODEL_KEYS = frozenset(
+    {
+        "requests_per_minute",
+        "tokens_per_minute",
+        "input_tokens_per_minute",
+        "output_tokens_per_minute",
+        "max_concurrency",
+        "timeout_seconds",
+        "price",
+        "api_key_env",
+    }
+)
+
+
+def fixed_part(config: Config) -> dict[str, Any]:
+    """What may not change when a run continues in its folder, flat: dotted key → value."""
+    dumped = config.model_dump(mode="json", exclude=set(FREE_KEYS))
+    for line in dumped["models"].values():
+        for key in FREE_MODEL_KEYS:
+            line.pop(key, None)
+        simulator = line.get("simulator") or {}
+        line["simulator"] = {key: value for key, value in simulator.items() if key in ("seed", "flaws")}
+    flat: dict[str, Any] = {}
+    _flatten(dumped, "", flat)
+    return flat
+
+
+def _flatten(value: Any, prefix: str, flat: dict[str, Any]) -> None:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            _flatten(item, f"{prefix}.{key}" if prefix else str(key), flat)
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        for index, item in enumerate(value):
+            _flatten(item, f"{prefix}.{index + 1}", flat)
+    else:
+        flat[prefix] = thaw(value)
+
+
+def _yaml(text: str, file: Path) -> CommentedMap:
+    try:
+        data = YAML(typ="rt").load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise RecipeError(f"not valid YAML: {error.problem or error}", file=file, line=mark.line + 1 if mark else None) from error
+    except (YAMLError, RecursionError, ValueError) as error:
+        first = (str(error).splitlines() or [""])[0]
+        raise RecipeError(f"not valid YAML: {first}", file=file) from error
+    if not isinstance(data, CommentedMap):
+        raise RecipeError("a recipe is a mapping of keys such as name, models, strategies, goal; `sluice init` writes one", file=file)
+    return data
+
+
+def _collect_lines(value: Any, path: KeyPath, lines: dict[KeyPath, int]) -> None:
+    if isinstance(value, CommentedMap):
+        for key, item in value.items():
+            lines[(*path, str(key))] = value.lc.key(key)[0] + 1 if key in value.lc.data else lines.get(path, 1)
+            _collect_lines(item, (*path, str(key)), lines)
+    elif isinstance(value, CommentedSeq):
+        for index, item in enumerate(value):
+            lines[(*path, index)] = value.lc.item(index)[0] + 1
+            _collect_lines(item, (*path, index), lines)
+
+
+def _plain(value: Any) -> Any:
+    """ruamel's containers and scalar subclasses as builtins, so that nothing downstream depends on them."""
+    if isinstance(value, CommentedMap):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, CommentedSeq):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    for kind in (int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return str(value)
+
+
+def _explain(error: ValidationError, data: Any, file: Path, lines: Mapping[KeyPath, int]) -> RecipeError:
+    problems = error.errors(include_url=False)
+    first = min(problems, key=lambda item: (item["type"] != "extra_forbidden", len(item["loc"])))
+    path = _existing(tuple(first["loc"]), data)
+    if first["type"] == "extra_forbidden":
+        right = _allowed_keys(path[:-1])
+        return RecipeError(f"unknown key: {suggest(str(path[-1]), right)}", file=file, line=_line(lines, path), key=_dotted(path))
+    if first["type"] == "missing":
+        missing = (*path, str(first["loc"][-1])) if not path or path[-1] != first["loc"][-1] else path
+        return RecipeError("this key is needed", file=file, line=_line(lines, path), key=_dotted(missing))
+    message = str(first["msg"]).removeprefix("Value error, ")
+    value = _value_at(data, path)
+    got = f", got {value!r}" if not isinstance(value, dict | list) else ""
+    return RecipeError(
+        f"{message[0].lower() + message[1:]}{got if len(got) < 200 else ''}", file=file, line=_line(lines, path), key=_dotted(path)
+    )
+
+
+def _existing(loc: tuple[Any, ...], data: Any) -> KeyPath:
+    """The part of pydantic's location that exists in the file (it also names union branches and validators)."""
+    path: list[str | int] = []
+    for step in loc:
+        if isinstance(data, dict) and step in data:
+            data = data[step]
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            data = data[step]
+            if isinstance(data, str):
+                path.append(step)
+                break
+        else:
+            break
+        path.append(step)
+    return tuple(path)
+
+
+def _value_at(data: Any, path: KeyPath) -> Any:
+    for step in path:
+        data = data[step]
+    return data
+
+
+def _allowed_keys(path: KeyPath) -> list[str]:
+    """The keys that a mapping at `path` may have, found by walking the models' fields."""
+    models: dict[str, type[BaseModel]] = {
+        "models": ModelLine,
+        "sources": SourcesLine,
+        "goal": GoalLine,
+        "budget": BudgetLine,
+        "export": ExportLine,
+        "split": SplitLine,
+        "price": PriceLine,
+        "card": CardFields,
+    }
+    kind = next((models[str(step)] for step in reversed(path) if step in models), Config)
+    return sorted(kind.model_fields)
+
+
+def _line(lines: Mapping[KeyPath, int], path: KeyPath) -> int | None:
+    """The line of the longest part of `path` that stands in the file."""
+    for end in range(len(path), 0, -1):
+        if path[:end] in lines:
+            return lines[path[:end]]
+    return None
+
+
+def _dotted(path: KeyPath) -> str:
+    """`gates[2].threshold`: counted from 0, as YAML readers do."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f"{'.' if text else ''}{step}"
+    return text
+
+
+def _nearby(file: Path) -> str:
+    try:
+        names = sorted(item.name for item in file.parent.iterdir() if item.suffix in (".yaml", ".yml"))
+    except OSError:
+        return f"the folder '{file.parent}' does not exist"
+    return suggest(file.name, names) if names else "there is no .yaml file in its folder; `sluice init` writes a recipe"

@@ -1,0 +1,180 @@
+"""Self-Instruct: new instructions from worked examples, then an answer to each.
+
+Wang et al. 2023, "Self-Instruct: Aligning Language Models with Self-Generated Instructions": a pool that begins with seed tasks, 6 of them
+and 2 of the model's own in context (section 2.2), several new instructions per call, and only those kept whose ROUGE-L against the pool
+is below 0.7 (section 2.2, filtering). With a topic the instructions are about it; without one they may be about anything. Novelty is
+looked at before an answer is bought, against the pool as it stood when the task was planned; the `novelty` and `near_dup` gates look
+again, against everything accepted by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from gen.asking import Asking, Reply
+from gen.concurrency import together
+from gen.errors import RecipeError
+from gen.prompts import load
+from gen.replies import parse_list
+from gen.rouge import nearest
+from gen.second_chance import Feedback, change_for, feedback_for, sampling_for
+from gen.types import Generate, Json, Malformed, Message, Pool, Sample, Sampling, SeedTask, Task, Turn
+
+MAX_INSTRUCTION_CHARACTERS = 8_000
+
+
+@dataclass(frozen=True)
+class SelfInstruct:
+    """Options of `self_instruct`.
+
+    `answer_model` answers when it is not `model`; `system` becomes the samples' system message; `answer_style` is put to the answering
+    model only ("in 3 to 5 sentences"); `examples` counts seeds plus the model's own in context. `lag` is how many tasks of a topic may
+    be under way before the pool must have seen their outcomes: longer fills more slots with few topics.
+    """
+
+    model: str
+    answer_model: str = ""
+    audience: str = ""
+    answer_style: str = ""
+    system: str = ""
+    instructions_per_call: int = 5
+    seed_examples: int = 6
+    own_examples: int = 2
+    novelty: float = 0.7
+    temperature: float | None = None
+    answer_temperature: float | None = None
+    max_tokens: int | None = None
+    lag: int = 16
+
+    def __post_init__(self) -> None:
+        bounds = {
+            "instructions_per_call": (1, 20),
+            "seed_examples": (0, 30),
+            "own_examples": (0, 30),
+            "lag": (1, 1000),
+            "novelty": (0.05, 1.0),
+        }
+        for name, (low, high) in bounds.items():
+            if not low <= getattr(self, name) <= high:
+                raise RecipeError(f"must be from {low} to {high}, got {getattr(self, name)}", key=name)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return (self.model, self.answer_model) if self.answer_model else (self.model,)
+
+    @property
+    def samples_per_task(self) -> int:
+        return self.instructions_per_call
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        return ("self_instruct/instruct", "self_instruct/answer")
+
+    def plan(self, turn: Turn, pool: Pool, rng: Random) -> Mapping[str, Json]:
+        """What to ask: examples drawn from the seeds and the pool, or the rejected candidate to do better than."""
+        examples = self._examples(pool, rng)
+        shown: dict[str, Json] = {"examples": [item.instruction for item in examples], "seeds": [item.id for item in examples]}
+        if turn.rejected is None:
+            return {**shown, "count": self.instructions_per_call}
+        feedback = feedback_for(turn.rejected)
+        told = {"gate": feedback.gate, "reason": feedback.reason, "detail": feedback.detail, "advice": feedback.advice}
+        item = turn.rejected.item
+        before = {"parent": item.id, "feedback": told}
+        instruction = item.first("user") if isinstance(item, Sample) else item.text
+        if change_for(turn.rejected, turn.attempt) == "new_answer":
+            return {**before, "instruction": instruction}
+        return {**shown, **before, "count": 1, "avoid": instruction[:1000]}
+
+    async def run(self, task: Task, pool: Pool, generate: Generate) -> list[Sample | Malformed]:
+        """One call for instructions, then one answer for each that is new: `count` candidates, fewer when the list came back shorter."""
+        parent = task.inputs.get("parent")
+        asking = Asking(task, generate, seeds=tuple(task.inputs.get("seeds", ())), parents=(parent,) if parent else ())
+        feedback = _feedback(task)
+        if "instruction" in task.inputs:
+            return [await self._answer(asking, 0, task.inputs["instruction"], feedback, ())]
+        asked = await self._instructions(asking, feedback)
+        if isinstance(asked, Malformed):
+            return [asked]
+        instructions = parse_list(asked.response.text)[: task.inputs["count"]]
+        if not instructions:
+            text, detail = asked.response.text, f"finish reason {asked.response.finish_reason}"
+            return [asking.malformed(0, "unreadable_list", text=text, detail=detail, replies=[asked])]
+        stale = self._stale(instructions, pool)
+        fresh = {place: instruction for place, instruction in enumerate(instructions) if place not in stale}
+        answers = await together(self._answer(asking, place, instruction, None, (asked,)) for place, instruction in fresh.items())
+        answered = dict(zip(fresh, answers, strict=True))
+        return [
+            answered.get(place)
+            or asking.malformed(place, "not_novel", text=instruction, detail=stale[place], gate="novelty", replies=[asked])
+            for place, instruction in enumerate(instructions)
+        ]
+
+    async def _instructions(self, asking: Asking, feedback: Feedback | None) -> Reply | Malformed:
+        inputs = asking.task.inputs
+        prompt = load("self_instruct/instruct")
+        messages = prompt.render(
+            topic=asking.task.topic,
+            audience=self.audience,
+            count=inputs["count"],
+            examples=inputs["examples"],
+            avoid=inputs.get("avoid", ""),
+            feedback=feedback,
+        )
+        sampling = sampling_for(Sampling(temperature=self.temperature), asking.task.attempt)
+        return await asking.ask(self.model, messages, part="instruct", step=0, prompt=prompt.ref, sampling=sampling)
+
+    async def _answer(
+        self, asking: Asking, place: int, instruction: str, feedback: Feedback | None, before: tuple[Reply, ...]
+    ) -> Sample | Malformed:
+        prompt = load("self_instruct/answer")
+        messages = prompt.render(
+            topic=asking.task.topic,
+            instruction=instruction,
+            system=self.system,
+            answer_style=self.answer_style,
+            feedback=feedback,
+        )
+        base = Sampling(temperature=self.answer_temperature, max_tokens=self.max_tokens)
+        sampling = sampling_for(base, asking.task.attempt if feedback else 0, feedback.reason if feedback else "")
+        model = self.answer_model or self.model
+        reply = await asking.ask(model, messages, part="answer", step=1, position=place, prompt=prompt.ref, sampling=sampling)
+        if isinstance(reply, Malformed):
+            return reply
+        turns = [Message("user", instruction), Message("assistant", reply.response.text.strip())]
+        return asking.sample(place, [Message("system", self.system), *turns] if self.system else turns, [*before, reply])
+
+    def _examples(self, pool: Pool, rng: Random) -> list[SeedTask]:
+        """`seed_examples` seeds and `own_examples` of the sequence's own, more seeds where it has too few, in random order."""
+        own = rng.sample(range(len(pool.samples)), min(self.own_examples, len(pool.samples)))
+        wanted = self.seed_examples + self.own_examples - len(own)
+        seeds = rng.sample(pool.sources.seed_tasks, min(wanted, len(pool.sources.seed_tasks)))
+        mixed = [*seeds, *(SeedTask(id=pool.samples[place].id, instruction=pool.samples[place].first("user")) for place in own)]
+        rng.shuffle(mixed)
+        return mixed
+
+    def _stale(self, instructions: list[str], pool: Pool) -> dict[int, str]:
+        """Place → why, for the instructions that are too close to the pool or to an earlier one of the same reply."""
+        known = [*(seed.instruction for seed in pool.sources.seed_tasks), *(sample.first("user") for sample in pool.samples)]
+        stale: dict[int, str] = {}
+        for place, instruction in enumerate(instructions):
+            if len(instruction) > MAX_INSTRUCTION_CHARACTERS:
+                stale[place] = f"{len(instruction)} characters, at most {MAX_INSTRUCTION_CHARACTERS}"
+                continue
+            if known:
+                which, value = nearest(instruction, known)
+                if value >= self.novelty:
+                    stale[place] = f"ROUGE-L {value:.2f} ≥ {self.novelty:g} against pool item {which}"
+                    continue
+            known.append(instruction)
+        return stale
+
+
+def _feedback(task: Task) -> Feedback | None:
+    told: Any = task.inputs.get("feedback")
+    return Feedback(**told) if told else None
+
+
+PLUGIN = SelfInstruct
