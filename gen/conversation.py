@@ -1,0 +1,78 @@
+"""A sample's messages as the turns that a trainer's format can hold, or the reason why it cannot.
+
+Trainers read strictly alternating user and assistant turns after at most one system message (LLaMA-Factory skips what does not alternate
+with no more than a warning), so what does not fit is named here instead of being lost there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gen.types import Message
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A sample or pair that a format cannot hold. `reason` is a stable code: no_messages, tool_turn, unknown_role, not_alternating,
+    late_system, no_reply, lone_surrogate."""
+
+    id: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """`system` is None where there is none; `pairs` are (user, assistant) in order, at least one."""
+
+    system: str | None
+    pairs: tuple[tuple[str, str], ...]
+
+
+def turns_of(messages: Sequence[Message]) -> Turns | Skipped:
+    """The conversation as pairs; a Skipped (its id left empty) when it is no alternation that ends with the assistant.
+
+    >>> turns_of([Message("user", "Hi"), Message("assistant", "Hello")])
+    Turns(system=None, pairs=(('Hi', 'Hello'),))
+    >>> turns_of([Message("user", "Hi"), Message("tool", "{}")]).reason
+    'tool_turn'
+    """
+    unfit = unwritable(messages)
+    if unfit:
+        return unfit
+    system = messages[0].content if messages[0].role == "system" else None
+    rest = messages[1:] if system is not None else messages
+    for place, message in enumerate(rest):
+        wrong = _misplaced(place, message.role)
+        if wrong:
+            return Skipped("", wrong, f"message {place + (system is not None) + 1} is of role {message.role[:40]!r}")
+    if not rest or len(rest) % 2:
+        return Skipped("", "no_reply", "the conversation does not end with the assistant")
+    return Turns(system, tuple((rest[at].content, rest[at + 1].content) for at in range(0, len(rest), 2)))
+
+
+def unwritable(messages: Sequence[Message]) -> Skipped | None:
+    """What no format can hold: nothing at all, or text without a UTF-8 form (one such line makes a reader refuse the whole file)."""
+    if not messages:
+        return Skipped("", "no_messages", "the sample has no messages")
+    for place, message in enumerate(messages, start=1):
+        if _SURROGATE.search(message.content) or _SURROGATE.search(message.role):
+            return Skipped("", "lone_surrogate", f"message {place} holds a lone surrogate")
+    return None
+
+
+def as_dicts(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """Messages as `{"role", "content"}`."""
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def _misplaced(place: int, role: str) -> str:
+    if role == ("user", "assistant")[place % 2]:
+        return ""
+    return {"tool": "tool_turn", "system": "late_system", "user": "not_alternating", "assistant": "not_alternating"}.get(
+        role, "unknown_role"
+    )

@@ -1,0 +1,32 @@
+"""ChatML messages, the format that TRL, Axolotl, LLaMA-Factory, Unsloth and OpenAI's fine-tuning read without a mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from gen.conversation import Skipped, as_dicts, unwritable
+from gen.types import Sample
+
+
+@dataclass(frozen=True)
+class ChatML:
+    """`{"messages": [{"role", "content"}, …]}`, every role as it is.
+
+    >>> from gen.types import Message
+    >>> list(ChatML().rows([Sample("s1", (Message("user", "Hi"), Message("assistant", "Hello")))]))
+    [{'messages': [{'role': 'user', 'content': 'Hi'}, {'role': 'assistant', 'content': 'Hello'}]}]
+    """
+
+    takes: ClassVar[str] = "samples"
+    folder: ClassVar[str] = "sft"
+    columns: ClassVar[dict[str, Any]] = {"messages": [{"role": "string", "content": "string"}]}
+
+    def rows(self, items: Iterable[Sample]) -> Iterator[dict[str, Any] | Skipped]:
+        for sample in items:
+            unfit = unwritable(sample.messages)
+            yield replace(unfit, id=sample.id) if unfit else {"messages": as_dicts(sample.messages)}
+
+
+PLUGIN = ChatML
