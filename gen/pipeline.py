@@ -23,7 +23,7 @@ from typing import Any
 from gen.concurrency import together
 from gen.errors import ProviderError, ServiceStopped
 from gen.sequences import Sequence, SequenceSpec, plan_task
-from gen.types import EMPTY, Generate, Malformed, Outcome, Pool, Provenance, Sample, SequenceEnd, Sources, Task, Verdict, digest, rejected
+from gen.types import Generate, Malformed, Outcome, Pool, Provenance, Sample, SequenceEnd, Sources, Task, Verdict, digest, rejected
 
 TASKS_PER_SLOT = 2  # planned and not yet out; costs 4–6 % of wall time against no order at all, with heavy-tailed latencies
 
@@ -66,10 +66,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Gated:
-    """A candidate after the gates without memory and the judges: `early` holds a verdict per gate, None where it is not due yet."""
+    """A candidate after the gates without memory: `early` holds a verdict per gate, None where it is not due yet. `judged` is the same
+    sample with the judges' scores, None where none was asked."""
 
     item: Sample | Malformed
     early: tuple[Verdict | None, ...] = ()
+    judged: Sample | None = None
 
 
 _Work = tuple[Task, "asyncio.Task[list[_Gated]]"]
@@ -206,10 +208,11 @@ class Pipeline:
             keep = keep and (verdict is None or verdict.keep)
             early.append(None if one.remembers else verdict)
             item = verdict.replacement if verdict and verdict.replacement else item
+        judged = item
         if keep:
             for judge in self.plan.judges:
-                item = await judge.score(item, self.generate)
-        return _Gated(item, tuple(early))
+                judged = await judge.score(judged, self.generate)
+        return _Gated(item, tuple(early), judged)
 
     def _fates(self, task: Task, gated: list[_Gated], *, room: float) -> list[Outcome]:
         """In plan order: the gates with memory, the judges' numbers, then `room` towards the goal. What is accepted is remembered."""
@@ -229,7 +232,8 @@ class Pipeline:
             early or named.check(item) for named, early in zip(self.plan.gates, gated.early, strict=True) if early or not named.scores
         ]
         if not all(verdict.keep for verdict in offline):
-            return Outcome(task, replace(item, scores=EMPTY), tuple(offline))
+            return Outcome(task, item, tuple(offline))
+        item = gated.judged or item
         verdicts = [*offline, *(named.check(item) for named in self.plan.gates if named.scores)]
         if room <= 0 and all(verdict.keep for verdict in verdicts):
             verdicts.append(rejected("goal", "surplus", "good, but the goal was reached"))

@@ -1,0 +1,341 @@
+"""What a run did: every candidate with its fate, in plan order, in one SQLite file.
+
+All exports, reports and cards are pure functions of the ledger. A run that is done again writes the same rows over the old ones (`write`
+is an upsert by plan position) and drops what it did not reach (`finish`), so resuming is no second mechanism. Everything but the table
+`sessions` (dates, durations, what was paid when) is the same between two runs of one recipe.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database, Migrations
+
+from gen.errors import StorageError
+from gen.types import (
+    Call,
+    Dropped,
+    Json,
+    Malformed,
+    Message,
+    Outcome,
+    Preference,
+    Provenance,
+    Sample,
+    Score,
+    SequenceEnd,
+    Session,
+    Task,
+    Usage,
+    Verdict,
+    thaw,
+)
+
+migrations = Migrations("ledger")
+MADE_BY_A_RUN = ("candidates", "tasks", "calls", "sequences", "preferences", "dropped")
+
+
+@migrations()
+def m001_ledger(database: Database) -> None:
+    database.executescript("""
+        CREATE TABLE facts (name TEXT PRIMARY KEY, value_json TEXT NOT NULL);
+        CREATE TABLE tasks (
+            id TEXT PRIMARY KEY, strategy TEXT NOT NULL, topic TEXT NOT NULL, "index" INTEGER NOT NULL, attempt INTEGER NOT NULL,
+            seed INTEGER NOT NULL, inputs_json TEXT NOT NULL
+        );
+        CREATE TABLE candidates (
+            position INTEGER PRIMARY KEY, id TEXT NOT NULL, task TEXT NOT NULL, accepted INTEGER NOT NULL, gate TEXT NOT NULL,
+            reason TEXT NOT NULL, item_json TEXT NOT NULL, verdicts_json TEXT NOT NULL
+        );
+        CREATE INDEX candidates_by_id ON candidates (id);  -- sluice show RUN ID
+        CREATE INDEX candidates_by_fate ON candidates (gate, reason);  -- sluice regenerate RUN --gate --reason
+        CREATE TABLE calls (
+            key TEXT PRIMARY KEY, model TEXT NOT NULL, model_id TEXT NOT NULL, purpose TEXT NOT NULL, input_tokens INTEGER NOT NULL,
+            output_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, cost REAL, finish_reason TEXT NOT NULL,
+            simulated INTEGER NOT NULL
+        );
+        CREATE TABLE sequences (
+            position INTEGER PRIMARY KEY, strategy TEXT NOT NULL, topic TEXT NOT NULL, goal INTEGER NOT NULL, accepted INTEGER NOT NULL,
+            candidates INTEGER NOT NULL, stop TEXT NOT NULL, detail TEXT NOT NULL
+        );
+        CREATE TABLE errors (request TEXT PRIMARY KEY, reason TEXT NOT NULL, message TEXT NOT NULL, status INTEGER);
+        CREATE TABLE splits (sample TEXT PRIMARY KEY, split TEXT NOT NULL);
+        CREATE TABLE regenerate (id TEXT PRIMARY KEY);
+        CREATE TABLE preferences (position INTEGER PRIMARY KEY, id TEXT NOT NULL, sample TEXT NOT NULL, item_json TEXT NOT NULL);
+        CREATE TABLE dropped (position INTEGER PRIMARY KEY, id TEXT NOT NULL, sample TEXT NOT NULL, source TEXT NOT NULL,
+            reason TEXT NOT NULL, detail TEXT NOT NULL);
+        CREATE TABLE sessions (
+            started TEXT NOT NULL, ended TEXT NOT NULL, seconds REAL NOT NULL, requests INTEGER NOT NULL, cache_hits INTEGER NOT NULL,
+            rate_limited INTEGER NOT NULL, retries INTEGER NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
+            cost REAL, stop TEXT NOT NULL, version TEXT NOT NULL
+        );
+    """)
+
+
+class Ledger:
+    """One run's database. Safe to use from a worker thread while the event loop reads; one process writes at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the ledger at `path`. Raises StorageError when it is damaged or of a newer version of Sluice."""
+        self.path = path
+        self._lock = threading.RLock()
+        with self._guarded():
+            self._connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
+            self._database = Database(self._connection)
+            try:
+                self._database.enable_wal()
+                applied = {migration.name for migration in migrations.applied(self._database)}
+                if applied - {"m001_ledger"}:
+                    raise StorageError(f"{path} was written by a newer version of Sluice: update Sluice to read it")
+                migrations.apply(self._database)
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def close(self) -> None:
+        """Close the file; the write-ahead log is folded in."""
+        with self._guarded():
+            self._connection.close()
+
+    # --- writing ---
+
+    def set_fact(self, name: str, value: Json) -> None:
+        """Keep one fact about the run (`recipe`, `sources`, …)."""
+        self._upsert("facts", [{"name": name, "value_json": _dumps(value)}], "name")
+
+    def write(self, outcomes: Sequence[tuple[int, Outcome]], calls: Iterable[Call] = ()) -> None:
+        """Put outcomes at their positions in plan order, with the calls they were made from, in one transaction."""
+        tasks = {outcome.task.id: outcome.task for _, outcome in outcomes}
+        with self._guarded(), self._connection:
+            self._rows("tasks", [_task_row(task) for task in tasks.values()], "id")
+            self._rows("candidates", [_candidate_row(position, outcome) for position, outcome in outcomes], "position")
+            self._rows("calls", [_call_row(call) for call in calls], "key")
+
+    def write_errors(self, rows: Iterable[tuple[str, str, str, int | None]]) -> None:
+        """Keep final errors (request digest, reason, message, status), so that the same request is never sent again by this run."""
+        names = ("request", "reason", "message", "status")
+        self._upsert("errors", [dict(zip(names, row, strict=True)) for row in rows], "request")
+
+    def finish(self, ends: Sequence[SequenceEnd], *, candidates: int, keys: set[str]) -> None:
+        """Record how the sequences ended and drop what a longer, earlier run left behind: candidates from position `candidates` on,
+        tasks without candidates and calls that no candidate was made from."""
+        with self._guarded(), self._connection:
+            self._connection.execute("DELETE FROM candidates WHERE position >= ?", [candidates])
+            self._connection.execute("DELETE FROM tasks WHERE id NOT IN (SELECT task FROM candidates)")
+            stale = [(key,) for (key,) in self._connection.execute("SELECT key FROM calls") if key not in keys]
+            self._connection.executemany("DELETE FROM calls WHERE key = ?", stale)
+            self._connection.execute("DELETE FROM sequences")
+            self._rows("sequences", [{"position": place} | asdict(end) for place, end in enumerate(ends)], "position")
+
+    def write_pairs(self, pairs: Sequence[Preference], dropped: Sequence[Dropped]) -> None:
+        """Replace the run's preference pairs and the record of those that were tried and not made."""
+        with self._guarded(), self._connection:
+            self._connection.execute("DELETE FROM preferences")
+            self._connection.execute("DELETE FROM dropped")
+            rows = [
+                {"position": place, "id": pair.id, "sample": pair.sample, "item_json": _dumps(thaw(pair))}
+                for place, pair in enumerate(pairs)
+            ]
+            self._rows("preferences", rows, "position")
+            self._rows("dropped", [{"position": place} | asdict(one) for place, one in enumerate(dropped)], "position")
+
+    def write_splits(self, splits: Mapping[str, str]) -> None:
+        """Record each sample's split. A sample once in `test` stays there (`splits()` returns it as locked)."""
+        with self._guarded(), self._connection:
+            self._connection.execute("DELETE FROM splits WHERE split != 'test'")
+            self._rows("splits", [{"sample": sample, "split": split} for sample, split in splits.items()], "sample")
+
+    def order_again(self, ids: Iterable[str]) -> None:
+        """Mark rejected candidates to be asked for again by the next run."""
+        self._upsert("regenerate", [{"id": one} for one in ids], "id")
+
+    def add_session(self, session: Session) -> None:
+        """Append what one start of the run sent and paid."""
+        with self._guarded(), self._connection:
+            names = [item.name for item in fields(Session)]
+            marks = ", ".join("?" * len(names))
+            self._connection.execute(
+                f"INSERT INTO sessions ({', '.join(names)}) VALUES ({marks})", [getattr(session, name) for name in names]
+            )
+
+    # --- reading ---
+
+    def fact(self, name: str) -> Json:
+        """A fact kept by `set_fact`, None when there is none."""
+        row = self._one("SELECT value_json FROM facts WHERE name = ?", [name])
+        return json.loads(row["value_json"]) if row else None
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Every candidate with its fate, in plan order, read 500 at a time."""
+        last = -1
+        while rows := self._all(f"{_OUTCOMES} WHERE c.position > ? ORDER BY c.position LIMIT 500", [last]):
+            last = rows[-1]["position"]
+            yield from (_outcome(row) for row in rows)
+
+    def find(self, id_or_prefix: str) -> list[Outcome]:
+        """The candidates whose id begins so, at most 20, in plan order."""
+        escaped = id_or_prefix.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        rows = self._all(f"{_OUTCOMES} WHERE c.id LIKE ? ESCAPE '\\' ORDER BY c.position LIMIT 20", [escaped + "%"])
+        return [_outcome(row) for row in rows]
+
+    def children(self, sample: str) -> list[Outcome]:
+        """The candidates made from another attempt at, or an evolution of, the candidate `sample`."""
+        needle = json.dumps(sample)
+        rows = self._all(f"{_OUTCOMES} WHERE instr(c.item_json, ?) > 0 AND c.id != ? ORDER BY c.position", [needle, sample])
+        return [outcome for outcome in map(_outcome, rows) if sample in outcome.item.provenance.parents]
+
+    def sequences(self) -> list[SequenceEnd]:
+        """How each sequence ended, in plan order."""
+        names = [item.name for item in fields(SequenceEnd)]
+        return [SequenceEnd(**{name: row[name] for name in names}) for row in self._all("SELECT * FROM sequences ORDER BY position")]
+
+    def calls(self) -> list[Call]:
+        """The paid replies behind the candidates on record, ordered by key."""
+        return [
+            Call(
+                key=row["key"],
+                model=row["model"],
+                model_id=row["model_id"],
+                purpose=row["purpose"],
+                usage=Usage(row["input_tokens"], row["output_tokens"], row["cached_tokens"]),
+                cost=row["cost"],
+                finish_reason=row["finish_reason"],
+                simulated=bool(row["simulated"]),
+            )
+            for row in self._all("SELECT * FROM calls ORDER BY key")
+        ]
+
+    def errors(self) -> dict[str, tuple[str, str, int | None]]:
+        """Request digest → (reason, message, status) of the final errors on record."""
+        return {row["request"]: (row["reason"], row["message"], row["status"]) for row in self._all("SELECT * FROM errors")}
+
+    def sessions(self) -> list[Session]:
+        """Every start of this run, in order."""
+        names = [item.name for item in fields(Session)]
+        return [Session(**{name: row[name] for name in names}) for row in self._all("SELECT * FROM sessions ORDER BY rowid")]
+
+    def splits(self) -> dict[str, str]:
+        """Sample id → split."""
+        return {row["sample"]: row["split"] for row in self._all("SELECT * FROM splits ORDER BY sample")}
+
+    def regenerate(self) -> frozenset[str]:
+        """The ids marked by `order_again`."""
+        return frozenset(row["id"] for row in self._all("SELECT id FROM regenerate"))
+
+    def preferences(self) -> list[Preference]:
+        """The run's pairs in the order they were made."""
+        return [_preference(json.loads(row["item_json"])) for row in self._all("SELECT item_json FROM preferences ORDER BY position")]
+
+    def dropped(self) -> list[Dropped]:
+        """The pairs that were tried and not made, with their reasons."""
+        names = [item.name for item in fields(Dropped)]
+        return [Dropped(**{name: row[name] for name in names}) for row in self._all("SELECT * FROM dropped ORDER BY position")]
+
+    # --- SQL ---
+
+    def _upsert(self, table: str, rows: list[dict[str, Any]], pk: str) -> None:
+        with self._guarded(), self._connection:
+            self._rows(table, rows, pk)
+
+    def _rows(self, table: str, rows: list[dict[str, Any]], pk: str) -> None:
+        if not rows:
+            return
+        names = list(rows[0])
+        columns = ", ".join(f'"{name}"' for name in names)
+        changed = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name != pk)
+        action = f"DO UPDATE SET {changed}" if changed else "DO NOTHING"
+        statement = f'INSERT INTO {table} ({columns}) VALUES ({", ".join("?" * len(names))}) ON CONFLICT ("{pk}") {action}'
+        self._connection.executemany(statement, [list(row.values()) for row in rows])
+
+    def _all(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        with self._guarded():
+            cursor = self._connection.execute(sql, values)
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def _one(self, sql: str, values: Sequence[Any] = ()) -> dict[str, Any] | None:
+        rows = self._all(sql, values)
+        return rows[0] if rows else None
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except sqlite3.OperationalError as error:
+                raise StorageError(f"{self.path}: {error}") from error
+            except sqlite3.DatabaseError as error:
+                hint = "move it away and run again: replies are in the cache and cost nothing twice"
+                raise StorageError(f"{self.path} is damaged ({error}); {hint}") from error
+
+
+_OUTCOMES = 'SELECT c.*, t.strategy, t.topic, t."index" AS task_index, t.attempt, t.seed, t.inputs_json FROM candidates c JOIN tasks t ON t.id = c.task'
+
+
+def _dumps(value: Json) -> str:
+    """JSON as ASCII, so that a lone surrogate in a model's text can be stored."""
+    return json.dumps(thaw(value), separators=(",", ":"), sort_keys=True)
+
+
+def _task_row(task: Task) -> dict[str, Any]:
+    row = {name: getattr(task, name) for name in ("id", "strategy", "topic", "index", "attempt", "seed")}
+    return row | {"inputs_json": _dumps(task.inputs)}
+
+
+def _candidate_row(position: int, outcome: Outcome) -> dict[str, Any]:
+    failure = outcome.failure
+    verdicts = [
+        {"keep": one.keep, "gate": one.gate, "reason": one.reason, "detail": one.detail, "replaced": one.replacement is not None}
+        for one in outcome.verdicts
+    ]
+    kind = "malformed" if isinstance(outcome.item, Malformed) else "sample"
+    return {
+        "position": position,
+        "id": outcome.item.id,
+        "task": outcome.task.id,
+        "accepted": int(outcome.accepted),
+        "gate": failure.gate if failure else "",
+        "reason": failure.reason if failure else "",
+        "item_json": _dumps({kind: thaw(outcome.item)}),
+        "verdicts_json": _dumps(verdicts),
+    }
+
+
+def _call_row(call: Call) -> dict[str, Any]:
+    row = {name: getattr(call, name) for name in ("key", "model", "model_id", "purpose", "cost", "finish_reason")}
+    return row | asdict(call.usage) | {"simulated": int(call.simulated)}
+
+
+def _outcome(row: Mapping[str, Any]) -> Outcome:
+    task = Task(row["strategy"], row["topic"], row["task_index"], row["attempt"], row["seed"], json.loads(row["inputs_json"]))
+    data = json.loads(row["item_json"])
+    verdicts = tuple(Verdict(one["keep"], one["gate"], one["reason"], one["detail"]) for one in json.loads(row["verdicts_json"]))
+    if "malformed" in data:
+        return Outcome(task, Malformed(**(data["malformed"] | {"provenance": _provenance(data["malformed"]["provenance"])})), verdicts)
+    return Outcome(task, _sample(data["sample"]), verdicts)
+
+
+def _sample(data: dict[str, Any]) -> Sample:
+    scores = {name: Score(score["value"], score["reason"]) for name, score in data["scores"].items()}
+    return Sample(data["id"], _messages(data["messages"]), scores, _provenance(data["provenance"]))
+
+
+def _messages(data: list[dict[str, str]]) -> tuple[Message, ...]:
+    return tuple(Message(one["role"], one["content"]) for one in data)
+
+
+def _provenance(data: dict[str, Any]) -> Provenance:
+    rows = ("parents", "seeds", "prompts", "requests")
+    return Provenance(**(data | {name: tuple(data[name]) for name in rows}))
+
+
+def _preference(data: dict[str, Any]) -> Preference:
+    sides = {name: _messages(data[name]) for name in ("prompt", "chosen", "rejected")}
+    return Preference(**(data | sides | {"provenance": _provenance(data["provenance"])}))
