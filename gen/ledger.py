@@ -1,8 +1,8 @@
 """What a run did: every candidate with its fate, in plan order, in one SQLite file.
 
 All exports, reports and cards are pure functions of the ledger. A run that is done again writes the same rows over the old ones (`write`
-is an upsert by plan position) and drops what it did not reach (`finish`), so resuming is no second mechanism. Everything but the table
-`sessions` (dates, durations, what was paid when) is the same between two runs of one recipe.
+is an upsert by candidate id) and, once it came to its end, drops what it did not meet (`finish`), so resuming is no second mechanism.
+Everything but the table `sessions` (dates, durations, what was paid when) is the same between two runs of one recipe.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ from gen.types import (
 )
 
 migrations = Migrations("ledger")
-MADE_BY_A_RUN = ("candidates", "tasks", "calls", "sequences", "preferences", "dropped")
 
 
 @migrations()
@@ -51,10 +50,10 @@ def m001_ledger(database: Database) -> None:
             seed INTEGER NOT NULL, inputs_json TEXT NOT NULL
         );
         CREATE TABLE candidates (
-            position INTEGER PRIMARY KEY, id TEXT NOT NULL, task TEXT NOT NULL, accepted INTEGER NOT NULL, gate TEXT NOT NULL,
+            id TEXT PRIMARY KEY, position INTEGER NOT NULL, task TEXT NOT NULL, accepted INTEGER NOT NULL, gate TEXT NOT NULL,
             reason TEXT NOT NULL, item_json TEXT NOT NULL, verdicts_json TEXT NOT NULL
         );
-        CREATE INDEX candidates_by_id ON candidates (id);  -- sluice show RUN ID
+        CREATE INDEX candidates_in_plan_order ON candidates (position, id);  -- every export
         CREATE INDEX candidates_by_fate ON candidates (gate, reason);  -- sluice regenerate RUN --gate --reason
         CREATE TABLE calls (
             key TEXT PRIMARY KEY, model TEXT NOT NULL, model_id TEXT NOT NULL, purpose TEXT NOT NULL, input_tokens INTEGER NOT NULL,
@@ -115,7 +114,7 @@ class Ledger:
         tasks = {outcome.task.id: outcome.task for _, outcome in outcomes}
         with self._guarded(), self._connection:
             self._rows("tasks", [_task_row(task) for task in tasks.values()], "id")
-            self._rows("candidates", [_candidate_row(position, outcome) for position, outcome in outcomes], "position")
+            self._rows("candidates", [_candidate_row(position, outcome) for position, outcome in outcomes], "id")
             self._rows("calls", [_call_row(call) for call in calls], "key")
 
     def write_errors(self, rows: Iterable[tuple[str, str, str, int | None]]) -> None:
@@ -123,16 +122,19 @@ class Ledger:
         names = ("request", "reason", "message", "status")
         self._upsert("errors", [dict(zip(names, row, strict=True)) for row in rows], "request")
 
-    def finish(self, ends: Sequence[SequenceEnd], *, candidates: int, keys: set[str]) -> None:
-        """Record how the sequences ended and drop what a longer, earlier run left behind: candidates from position `candidates` on,
-        tasks without candidates and calls that no candidate was made from."""
+    def record_ends(self, ends: Sequence[SequenceEnd]) -> None:
+        """Record how the sequences ended."""
         with self._guarded(), self._connection:
-            self._connection.execute("DELETE FROM candidates WHERE position >= ?", [candidates])
-            self._connection.execute("DELETE FROM tasks WHERE id NOT IN (SELECT task FROM candidates)")
-            stale = [(key,) for (key,) in self._connection.execute("SELECT key FROM calls") if key not in keys]
-            self._connection.executemany("DELETE FROM calls WHERE key = ?", stale)
             self._connection.execute("DELETE FROM sequences")
             self._rows("sequences", [{"position": place} | asdict(end) for place, end in enumerate(ends)], "position")
+
+    def keep_only(self, candidates: set[str]) -> None:
+        """Drop the candidates that a run which came to its end did not meet again, with their tasks and calls."""
+        with self._guarded(), self._connection:
+            stale = [(one,) for (one,) in self._connection.execute("SELECT id FROM candidates") if one not in candidates]
+            self._connection.executemany("DELETE FROM candidates WHERE id = ?", stale)
+            self._connection.execute("DELETE FROM tasks WHERE id NOT IN (SELECT task FROM candidates)")
+            self._connection.execute(_DELETE_STALE_CALLS)
 
     def write_pairs(self, pairs: Sequence[Preference], dropped: Sequence[Dropped]) -> None:
         """Replace the run's preference pairs and the record of those that were tried and not made."""
@@ -174,9 +176,9 @@ class Ledger:
 
     def outcomes(self) -> Iterator[Outcome]:
         """Every candidate with its fate, in plan order, read 500 at a time."""
-        last = -1
-        while rows := self._all(f"{_OUTCOMES} WHERE c.position > ? ORDER BY c.position LIMIT 500", [last]):
-            last = rows[-1]["position"]
+        last: list[Any] = [-1, ""]
+        while rows := self._all(f"{_OUTCOMES} WHERE (c.position, c.id) > (?, ?) ORDER BY c.position, c.id LIMIT 500", last):
+            last = [rows[-1]["position"], rows[-1]["id"]]
             yield from (_outcome(row) for row in rows)
 
     def find(self, id_or_prefix: str) -> list[Outcome]:
