@@ -132,9 +132,10 @@ class Ledger:
         """Drop the candidates that a run which came to its end did not meet again, with their tasks and calls."""
         with self._guarded(), self._connection:
             stale = [(one,) for (one,) in self._connection.execute("SELECT id FROM candidates") if one not in candidates]
-            self._connection.executemany("DELETE FROM candidates WHERE id = ?", stale)
-            self._connection.execute("DELETE FROM tasks WHERE id NOT IN (SELECT task FROM candidates)")
-            self._connection.execute(_DELETE_STALE_CALLS)
+            if stale:
+                self._connection.executemany("DELETE FROM candidates WHERE id = ?", stale)
+                self._connection.execute("DELETE FROM tasks WHERE id NOT IN (SELECT task FROM candidates)")
+                self._connection.execute(_STALE_CALLS)
 
     def write_pairs(self, pairs: Sequence[Preference], dropped: Sequence[Dropped]) -> None:
         """Replace the run's preference pairs and the record of those that were tried and not made."""
@@ -278,7 +279,14 @@ class Ledger:
                 raise StorageError(f"{self.path} is damaged ({error}); {hint}") from error
 
 
-_OUTCOMES = 'SELECT c.*, t.strategy, t.topic, t."index" AS task_index, t.attempt, t.seed, t.inputs_json FROM candidates c JOIN tasks t ON t.id = c.task'
+_OUTCOMES = """
+    SELECT c.*, t.strategy, t.topic, t."index" AS task_index, t.attempt, t.seed, t.inputs_json
+    FROM candidates c JOIN tasks t ON t.id = c.task"""
+_STALE_CALLS = """
+    DELETE FROM calls WHERE key NOT IN (
+        SELECT one.value FROM candidates c, json_each(c.item_json, '$.sample.provenance.requests') one
+        UNION SELECT one.value FROM candidates c, json_each(c.item_json, '$.malformed.provenance.requests') one
+    )"""
 
 
 def _dumps(value: Json) -> str:
