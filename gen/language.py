@@ -28,7 +28,7 @@ _DOUBTED = 0.4  # "en" is the model's habit for what it does not know: below thi
 DetectorFactory.seed = 0
 
 _FENCE = re.compile(r"(?:```|~~~)[^\n]{0,80}\n.{0,8000}?(?:\n\s{0,8}(?:```|~~~)|\Z)", re.DOTALL)
-_NOISE = re.compile(r"`[^`\n]{1,300}`|(?:https?://|www\.)\S{1,500}|[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64}|</?[a-zA-Z][^<>\n]{0,200}>")
+_NOISE = re.compile(r"`[^`\n]{1,300}`|(?:https?://|www\.)\S{1,500}|[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64}|</?[a-zA-Z][^<>\n]{0,200}>|\b\w{1,40}\([^()\n]{1,200}\)")
 _QUOTED = re.compile(r"\"[^\"\n]{12,1000}\"|“[^”\n]{12,1000}”|«[^»\n]{12,1000}»|„[^“”\n]{12,1000}[“”]|「[^」\n]{6,1000}」")
 _SYMBOL = re.compile(r"[{}()\[\];=<>_#\\|$&*/@%^~+]")
 _UNREADABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -50,15 +50,7 @@ _ENGLISH = frozenset(
 _COMMON_ENGLISH = _ENGLISH | frozenset("of to is it in on for by an as at be we i he she not or no yes".split())
 _ASCII_WORD = re.compile(r"[a-z]{1,24}(?:'[a-z]{1,3})?")
 _ENGLISH_WORDS, _ENGLISH_SHARE = 4, 0.12  # from here on the model is not asked: no text of 41 other languages comes near
-# The model calls three Malay texts of four Indonesian. These everyday words, and -iti against -itas, differ between the two.
-_MALAY = frozenset(
-    "kerana ialah iaitu wang syarikat bahawa manakala polis peratus pelbagai mengikut kereta encik selepas apabila sahaja semasa bandar pejabat "
-    "kerajaan awak daripada turut amat kempen parti sukan tempoh bagaimanapun dato datuk pusat kanak diri seterusnya dahulu cuba guna negeri".split()
-)
-_INDONESIAN = frozenset(
-    "karena adalah yaitu uang perusahaan bahwa sedangkan persen berbagai bisa mobil setelah saat ingin kantor kota sangat beberapa anggota "
-    "presiden kabupaten provinsi mau lalu sepeda agar harus merupakan melalui para sejumlah pemerintah tapi nggak".split()
-)
+_NEAR = tuple(frozenset(pair.split()) for pair in ("id ms", "hr sl", "hr sr", "cs sk", "da nb", "ca es", "gl pt", "gl es", "hi mr", "bg mk"))
 _SAME = {"no": "nb", "nn": "nb", "iw": "he", "in": "id", "zh-cn": "zh", "zh-tw": "zh", "wuu": "zh", "yue": "zh", "arz": "ar", "pnb": "ur"}
 
 
@@ -71,6 +63,21 @@ def detect(text: str) -> tuple[str, float]:
     ('en', 'de', ('und', 0.0))
     """
     return _detected(text[:_CAP])
+
+
+def sure_languages(text: str) -> frozenset[str]:
+    """Every language that some passage of the text is surely written in."""
+    found = map(_identified, _passages(_natural(text[:_CAP])))
+    return frozenset(code for code, confidence in found if confidence >= SURE)
+
+
+def near(codes: frozenset[str]) -> bool:
+    """Whether the two codes are neighbours that any detector mixes up, so that no reader would call a text of both mixed.
+
+    >>> near(frozenset({"id", "ms"})), near(frozenset({"en", "de"}))
+    (True, False)
+    """
+    return any(codes <= pair for pair in _NEAR)
 
 
 def second_opinion(text: str) -> str:
@@ -95,8 +102,8 @@ def _detected(text: str) -> tuple[str, float]:
     passages = _passages(body)
     if len(passages) > 1:
         found = [_identified(passage) for passage in passages]
-        sure = {code for code, confidence in found if confidence >= SURE}
-        if len(sure) > 1 and not _near(sure):
+        sure = frozenset(code for code, confidence in found if confidence >= SURE)
+        if len(sure) > 1 and not near(sure):
             return MIXED, min(confidence for code, confidence in found if code in sure)
         if len({code for code, _ in found}) == 1:
             return found[0][0], max(confidence for _, confidence in found)
@@ -182,20 +189,7 @@ def _settled(code: str, lowered: str) -> str:
     code = _SAME.get(code, code)
     if code in ("sr", "sh", "bs"):
         return "hr" if lowered.isascii() or not re.search(r"[\u0400-\u04ff]", lowered) else "sr"
-    if code in ("id", "ms"):
-        found = set(_ASCII_WORD.findall(lowered))
-        malay = len(found & _MALAY) + sum(word.endswith("iti") for word in found)
-        indonesian = len(found & _INDONESIAN) + sum(word.endswith("itas") for word in found)
-        return "ms" if malay > indonesian else "id" if indonesian > malay else code
     return code
-
-
-_NEAR = tuple(map(frozenset, (("id", "ms"), ("hr", "sl"), ("hr", "sr"), ("cs", "sk"), ("da", "nb"), ("ca", "es"), ("gl", "pt"), ("gl", "es"))))
-
-
-def _near(codes: set[str]) -> bool:
-    """Whether the codes are neighbours that a detector mixes up, so that no reader would call the text mixed."""
-    return any(codes <= pair for pair in _NEAR)
 
 
 @cache

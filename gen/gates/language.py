@@ -1,0 +1,87 @@
+"""Keep what is written in the language asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gen.language import MIXED, SURE, UNDETERMINED, detect, near, second_opinion, sure_languages
+from gen.text import code_share, contents, words
+from gen.types import Sample, Verdict, kept, rejected
+
+_NEIGHBOUR = 0.9  # a neighbour (Danish for Norwegian) is taken for the wrong language only when the model is this sure
+_WORDS = 2  # one word of doubtful language says nothing
+_CODE = 0.5  # share of lines: keywords and identifiers look like many a language
+_NAMES = {
+    "ar": "arabic", "bg": "bulgarian", "bn": "bengali", "ca": "catalan", "cs": "czech", "da": "danish", "de": "german", "el": "greek",
+    "en": "english", "es": "spanish", "et": "estonian", "fa": "persian", "fi": "finnish", "fr": "french", "he": "hebrew", "hi": "hindi",
+    "hr": "croatian", "hu": "hungarian", "id": "indonesian", "it": "italian", "ja": "japanese", "ko": "korean", "la": "latin",
+    "lt": "lithuanian", "lv": "latvian", "ms": "malay", "nb": "norwegian", "nl": "dutch", "pl": "polish", "pt": "portuguese",
+    "ro": "romanian", "ru": "russian", "sk": "slovak", "sl": "sloven", "sr": "serbian", "sv": "swedish", "sw": "swahili", "ta": "tamil",
+    "th": "thai", "tr": "turkish", "uk": "ukrainian", "vi": "vietnamese", "zh": "chinese",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """Rejects a prompt or reply in another language than `language` (one ISO 639-1 code or several), or in two languages at once.
+
+    fastText decides (see `gen.language`); where it is less than 60 % sure, langdetect must agree that the language is wrong. Code,
+    numbers and fewer than eight letters are kept. A reply in a language that its prompt names ("translate into French") was asked for.
+    Reasons: `wrong_language`, `mixed_language`.
+
+    >>> from gen.types import Message
+    >>> PLUGIN("en", on="reply").check(Sample("1", (Message("assistant", "Das ist leider ein deutscher Satz."),))).reason
+    'wrong_language'
+    """
+
+    language: str | tuple[str, ...] = "en"
+    on: Literal["prompt", "reply", "both"] = "both"
+
+    def __post_init__(self) -> None:
+        wrong = [code for code in self._wanted() if not (2 <= len(code) <= 3 and code.isascii() and code.islower())]
+        if wrong or not self._wanted():
+            raise ValueError(f"language must be ISO 639 codes such as en or de, got {', '.join(wrong) or 'none'}")
+
+    def check(self, sample: Sample) -> Verdict:
+        wanted = self._wanted()
+        prompts = contents(sample, "user")
+        if self.on != "reply":
+            for text in prompts:
+                if reason := _objection(text, wanted):
+                    return rejected("language", reason[0], f"prompt is {reason[1]}, wanted {', '.join(sorted(wanted))}")
+        if self.on != "prompt":
+            asked = " ".join(prompts).lower()
+            for text in contents(sample, "assistant"):
+                reason = _objection(text, wanted)
+                if reason and not _asked_for(reason[1], asked):
+                    return rejected("language", reason[0], f"reply is {reason[1]}, wanted {', '.join(sorted(wanted))}")
+        return kept("language")
+
+    def _wanted(self) -> frozenset[str]:
+        codes = (self.language,) if isinstance(self.language, str) else self.language
+        return frozenset("nb" if code in ("no", "nn") else code for code in codes)
+
+
+def _objection(text: str, wanted: frozenset[str]) -> tuple[str, str] | None:
+    """The reason code and the language found; None when the text may stay."""
+    code, confidence = detect(text)
+    if code == UNDETERMINED or code in wanted:
+        return None
+    if code == MIXED:
+        found = sure_languages(text)
+        return None if found <= wanted else ("mixed_language", " and ".join(sorted(found)))
+    if confidence < _NEIGHBOUR and any(near(frozenset((code, other))) for other in wanted):
+        return None
+    if confidence < SURE and (len(words(text)) < _WORDS or second_opinion(text) in wanted):
+        return None
+    return None if code_share(text) > _CODE else ("wrong_language", code)
+
+
+def _asked_for(found: str, asked: str) -> bool:
+    """Whether the prompt (lower-cased) names every foreign language that was found in the reply."""
+    codes = [code for code in found.split(" and ") if code != "en"]
+    return bool(codes) and all(_NAMES.get(code, "?") in asked for code in codes)
+
+
+PLUGIN = Language
