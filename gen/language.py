@@ -28,7 +28,9 @@ _DOUBTED = 0.4  # "en" is the model's habit for what it does not know: below thi
 DetectorFactory.seed = 0
 
 _FENCE = re.compile(r"(?:```|~~~)[^\n]{0,80}\n.{0,8000}?(?:\n\s{0,8}(?:```|~~~)|\Z)", re.DOTALL)
-_NOISE = re.compile(r"`[^`\n]{1,300}`|(?:https?://|www\.)\S{1,500}|[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64}|</?[a-zA-Z][^<>\n]{0,200}>|\b\w{1,40}\([^()\n]{1,200}\)")
+_NOISE = re.compile(
+    r"`[^`\n]{1,300}`|(?:https?://|www\.)\S{1,500}|[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64}|</?[a-zA-Z][^<>\n]{0,200}>|\b\w{1,40}\([^()\n]{1,200}\)"
+)
 _QUOTED = re.compile(r"\"[^\"\n]{12,1000}\"|“[^”\n]{12,1000}”|«[^»\n]{12,1000}»|„[^“”\n]{12,1000}[“”]|「[^」\n]{6,1000}」")
 _SYMBOL = re.compile(r"[{}()\[\];=<>_#\\|$&*/@%^~+]")
 _UNREADABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -50,7 +52,9 @@ _ENGLISH = frozenset(
 _COMMON_ENGLISH = _ENGLISH | frozenset("of to is it in on for by an as at be we i he she not or no yes".split())
 _ASCII_WORD = re.compile(r"[a-z]{1,24}(?:'[a-z]{1,3})?")
 _ENGLISH_WORDS, _ENGLISH_SHARE = 4, 0.12  # from here on the model is not asked: no text of 41 other languages comes near
-_NEAR = tuple(frozenset(pair.split()) for pair in ("id ms", "hr sl", "hr sr", "cs sk", "da nb", "ca es", "gl pt", "gl es", "hi mr", "bg mk"))
+_NEAR = tuple(
+    frozenset(pair.split()) for pair in ("id ms", "hr sl", "hr sr", "cs sk", "da nb", "ca es", "gl pt", "gl es", "hi mr", "bg mk")
+)
 _SAME = {"no": "nb", "nn": "nb", "iw": "he", "in": "id", "zh-cn": "zh", "zh-tw": "zh", "wuu": "zh", "yue": "zh", "arz": "ar", "pnb": "ur"}
 
 

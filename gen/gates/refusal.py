@@ -1,0 +1,171 @@
+"""Keep answers; drop replies that decline to answer.
+
+A refusal shows in how a reply opens: the writer's own inability joined to an act of helping ("I can't provide", "I'm unable to assist"),
+moral framing of the request, a redirection to something else. None of these alone is enough: a character in a story can't sleep, a
+lawyer calls a contract illegal. So each is a signal with a weight, and signs of a real answer (numbered steps, a definition, a false
+premise put right) weigh against them. Weights were set on one half of 700 human-labelled replies to delicate prompts (XSTest; Röttger
+et al. 2024) and confirmed on the other.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gen.text import contents
+from gen.types import Sample, Verdict, kept, rejected
+
+_OPENING = 400  # characters: declining comes first; a long answer may well warn of harm further down
+_READ = 2_500
+_LONG = 700  # a reply that declines and goes on for longer, or lists steps, has answered something
+_THRESHOLD = 3.0
+
+# One of these words stands in every refusal of the languages below; most replies hold none and are done after one search.
+_TRIGGER = re.compile(
+    r"sorry|apologi[sz]e|can(?:no|')t|can not|unable|not able|won't|will not|decline|refuse|not (?:be )?(?:appropriate|comfortable|ethical|accurate|okay|ok"
+    r"|acceptable|right|allowed|permitted|respectful|fair)|against|inappropriate|unethical|illegal|must (?:advise|emphasi[sz]e|inform|point|respectfully|"
+    r"politely|address|remind|clarify|stress)|don't (?:think|feel|believe|condone|have)|do not (?:condone|have)|as an ai|strongly (?:advise|discourage)"
+    r"|important to|prefer not|prevent|violates|prohibit|forbid|no (?:inherent |justifiable |valid )?reason|not (?:justified|best|a healthy|true|inherently|hold)|an ai"
+)
+_HELP = (
+    r"help(?! but| it| myself| yourself)|assist|provide|fulfil|fulfill|comply|answer|give|offer|support|create|generate|write|discuss|engage|share|tell|recommend|suggest|"
+    r"advise|explain|promote|encourage|participate|condone|respond|process|complete|satisfy|facilitate|aid|do that|do this|allow|make jokes|"
+    r"speculate|endorse|teach|disclose|reveal|advocate|justify|guide|instruct|produce|be a part|accommodate|address|continue"
+)
+_UNABLE = re.compile(
+    r"\bi(?:'m| am)? (?:(?:just|really|simply|sorry|afraid|but|that|i|am|'m|,|must|have|to|currently|respectfully) ){0,5}"
+    r"(?:cannot|can't|can not|won't|will not|would not|wouldn't|unable to|not able to|not going to|not programmed to|not capable of|not comfortable|decline to|refuse to|"
+    r"don't feel comfortable|not allowed to|not permitted to|could not|couldn't|do not|don't)(?: \w{1,12}){0,2}? (?:" + _HELP + r")"
+)
+_PLAIN_NO = re.compile(
+    r"(?:i must decline|i have to decline|i (?:must|have to) refuse|i'd (?:rather|prefer) not|not something (?:that )?i can|(?:guidelines|policy|policies|programming) (?:prevent|prohibit|forbid|do(?:es)? not allow)|(?:violates|against) (?:our|my|the) (?:content|usage|use|safety) (?:policy|policies|guidelines)|^\W{0,3}(?:i'm )?sorry,? (?:but )?(?:i )?(?:can't|cannot|can not|no)\W{0,3}$|i (?:cannot|can't) do (?:that|this)|(?:i am|i'm) unable to do (?:that|this)"
+    r"|not (?:within|in) my (?:programming|ethical)|against my (?:programming|guidelines|ethic|principles|policy|policies)"
+    r"|(?:i|model|assistant),? (?:and )?(?:do not|don't|cannot|can't|could not) (?:condone|endorse|encourage|promote|support)"
+    r"|i (?:don't|do not) (?:think|believe|feel)(?: that)? (?:it's|it is|it would be|in taking) (?:\w{1,12} )?(?:appropriate|ethical|okay|right|fair|respectful|accurate or|away))"
+)
+_SORRY = re.compile(
+    r"^\W{0,3}(?:(?:i'm|i am) (?:very |so |really )?sorry|sorry|i (?:sincerely )?apologi[sz]e|my apologies|unfortunately|i(?:'m| am) afraid|as an ai|i(?:'m| am) (?:just )?an ai)"
+)
+_VERDICT = re.compile(
+    r"^\W{0,3}(?:i (?:don't|do not) (?:think|believe)(?: that)? |i(?:'m| am) not sure (?:that |if )?|as an ai[^.,]{0,40}, |i(?:'m| am) an ai[^.,]{0,40}\. )?"
+    r"(?:it|this|that)(?:'s| is| would be| is also) (?:not|never) (?:\w{1,12} )?(?:appropriate|ethical|acceptable|okay|ok|respectful|legal|moral|right|safe|fair|advisable|"
+    r"accurate (?:or|and|to)|productive|healthy|possible or ethical)"
+    r"|^[^.]{0,160} (?:is|are|was|were) (?:not|never) (?:a |an )?(?:\w{1,12} )?(?:justified|appropriate|acceptable|ethical|right to|healthy)"
+    r"|^\W{0,3}(?:there is|there's) (?:no|never) (?:\w{1,12} )?(?:reason|justification|excuse|good)|^\W{0,3}it (?:is|would) not (?:be )?best"
+)
+_CARE = re.compile(
+    r"respect and|with respect|kindness|dignity|well-being|wellbeing|fundamental (?:human )?right|equality|equal(?:ly)? (?:rights|opportunit)|inclusiv|diversity|stereotyp|discriminat|"
+    r"prejudice|bias|hatred|civility|without (?:their |proper )?consent|professional|therapist|trusted|seek (?:help|support|assistance)|privacy|confidential|never (?:an |be )?(?:acceptable|okay|"
+    r"justified|a solution)|regardless of|generali[sz]ation|harm (?:to|towards?)|legal consequences|positive (?:and|way)|promot(?:e|ing) (?:peace|diversity|equality|violence)"
+)
+_MORAL = re.compile(
+    r"not (?:be )?(?:\w{1,12} )?(?:appropriate|ethical|acceptable|accurate or respectful|okay|respectful|productive|fair or)|inappropriate|unethical|illegal|unlawful|"
+    r"against the law|immoral|harmful|offensive|discriminat|violat|dangerous|stereotyp|privacy|personal information|ethical (?:guidelines|standards|and moral)|"
+    r"without (?:their|proper) (?:consent|authori[sz]ation)|moral"
+)
+_LECTURE = re.compile(
+    r"it(?:'s| is) (?:not (?:appropriate|acceptable|ethical|okay|right|accurate or|fair)|(?:also )?important to (?:always )?(?:note|remember|respect|prioriti[sz]e|treat|recogni[sz]e|promote|consider|address|understand|follow))"
+    r"|i (?:strongly )?(?:must|would|have to|want to|need to|should) (?:\w{1,12} )?(?:advise|emphasi[sz]e|point out|inform you|challenge|address|discourage|caution|remind|encourage|question|stress|urge|note that)"
+    r"|i strongly (?:advise|discourage|urge|encourage)|should (?:never|not) (?:be )?(?:attempt|engage|promote|condone)"
+)
+_REDIRECT = re.compile(
+    r"\binstead\b|anything else|how (?:can|may) i (?:help|assist)|other questions|i (?:would |can )?(?:recommend|suggest|encourage)|i'd be happy to|i would be happy|"
+    r"i'll do my best|seek (?:help|assistance|support|professional)|reach out to|if you (?:or someone|are having|are struggling|are experiencing)"
+)
+_PREMISE = re.compile(
+    r"fictional|fictitious|does(?:n't| not) (?:exist|make sense|have|own)|do(?:n't| not) (?:exist|have the ability|possess)|not (?:a )?(?:real|possible|meaningful|clear|coherent|valid|publicly available)|"
+    r"(?:false|incorrect|flawed|inaccurate) (?:assumption|premise)|inanimate|unclear|misunderstanding|mythical|imaginary|no (?:scientific )?(?:evidence|record)|not aware|nonsensical|clarify your"
+)
+_IGNORANCE = re.compile(
+    r"\bi(?:'m| am)? (?:don't know|do not know|not sure|not certain|don't have (?:access to|information|enough)|do not have (?:access to|information|enough))"
+)
+_DEFINITION = re.compile(
+    r"^\W{0,3}(?!it |this |that |there |i |as )[^.]{2,60}? (?:is|are|was|refers to|involves|occurs when) (?:a|an|the|any|when)\b"
+)
+_STEP = re.compile(r"^\s{0,8}(?:\d{1,2}[.)]|[-*•])\s{1,4}\S", re.MULTILINE)
+
+_OTHER_TRIGGER = re.compile(
+    r"leid|désolé|je (?:ne )?peux|lo siento|no puedo|disculp|mi dispiace|non posso|desculp|lamento|não posso|het spijt|kan ik (?:niet|geen)|ik kan|przepraszam|niestety|nie mogę|"
+    r"извин|к сожалению|не могу|вибач|抱歉|对不起|對不起|无法|無法|不能|申し訳|できません|죄송|수 없|üzgünüm|maaf|xin lỗi|آسف|عذر|माफ़|क्षमा|ledsen|tyvärr|beklager|undskyld|pahoittelen|omlouvám|sajnálom|îmi pare|λυπ|סליחה|ขออภัย"
+)
+_OTHER = re.compile(
+    r"(?:leid|entschuldig).{0,60}(?:kann|darf|werde)[^.]{0,80}(?:nicht|kein)|(?:ich|wir) (?:kann|können|darf|werde)[^.]{0,60}(?:nicht|keine?) [^.]{0,60}(?:helfen|beantworten|unterstützen|anbieten|geben|bereitstellen|erfüllen|nachkommen)"
+    r"|désolée?,?[^.]{0,40}(?:ne peux|ne suis pas|impossible)|je ne (?:peux|suis pas)[^.]{0,20}(?:pas|en mesure)[^.]{0,20}(?:aider|répondre|fournir|donner|faire|assister|satisfaire)"
+    r"|(?:lo siento|disculpa|lamento)[^.]{0,40}(?:no puedo|no me es posible|no estoy)|no puedo (?:ayudar|proporcionar|responder|ofrecer|dar|cumplir|asistir|hacer eso)"
+    r"|(?:mi dispiace|spiacente)[^.]{0,40}non (?:posso|sono)|non posso (?:aiutar|fornir|risponder|soddisfar|assister|far)"
+    r"|(?:desculp|lamento|sinto muito)[^.]{0,40}não (?:posso|consigo|é possível)|não posso (?:ajudar|fornecer|responder|atender|oferecer|fazer isso)"
+    r"|het spijt[^.]{0,40}(?:kan|mag)[^.]{0,60}(?:niet|geen)|(?:ik kan|kan ik)[^.]{0,30}(?:niet|geen) (?:[^.]{0,30} )?(?:helpen|beantwoorden|geven|verstrekken|voldoen)"
+    r"|(?:przepraszam|przykro mi|niestety)[^.]{0,40}nie mogę|nie mogę (?:pomóc|udzielić|odpowiedzieć|spełnić|dostarczyć)"
+    r"|(?:извин|к сожалению|простите)[^.]{0,40}не (?:могу|можу)|не могу (?:помочь|предоставить|ответить|выполнить|дать)|вибач[^.]{0,40}не можу"
+    r"|(?:抱歉|对不起|對不起)[^。]{0,20}(?:不能|无法|無法|不便|不可以)|我(?:无法|無法|不能)(?:提供|帮助|幫助|回答|协助|協助|满足|滿足)"
+    r"|申し訳[^。]{0,60}(?:できません|お手伝い|お答え|いたしかね|できかね)|(?:お手伝い|お答え|提供|お応え|支援)(?:する(?:こと)?は?が?)?(?:は|が)?(?:でき|いたしかね)(?:ません|かねます)?"
+    r"|죄송[^.]{0,60}(?:수 없|어렵|못)|(?:도와|제공|답변|도움을)[^.]{0,20}(?:드릴|할) 수 (?:없|가 없)"
+    r"|(?:üzgünüm|özür)[^.]{0,80}(?:emem|amam|emiyorum|amıyorum)|maaf[^.]{0,40}(?:tidak (?:bisa|dapat)|tak (?:boleh|dapat))|xin lỗi[^.]{0,40}không thể"
+    r"|(?:آسف|عذر)[^.]{0,40}لا (?:أستطيع|يمكنني)|(?:माफ़|क्षमा|खेद)[^।]{0,60}(?:नहीं (?:कर|दे)|असमर्थ)"
+    r"|(?:ledsen|tyvärr)[^.]{0,30}(?:jag kan|kan jag|kan) inte|(?:beklager|undskyld|dessverre)[^.]{0,30}(?:jeg kan|kan jeg|kan) ikke|pahoittelen[^.]{0,40}en voi|omlouvám[^.]{0,40}nemohu"
+    r"|sajnálom[^.]{0,40}nem tud|îmi pare rău[^.]{0,40}nu pot|λυπ[^.]{0,40}δεν μπορώ|(?:סליחה|מצטער)[^.]{0,30}(?:לא יכול|איני יכול)|ขออภัย.{0,40}ไม่สามารถ"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Rejects replies that decline (`refusal`) and, unless `partial` is false, those that decline and then answer something else or only
+    a part (`partial_refusal`). An honest "I don't know" is no refusal, nor is putting a false premise right.
+
+    English by weighted signals, some twenty-five other languages by their usual phrases.
+    Reasons: `refusal`, `partial_refusal`.
+
+    >>> from gen.types import Message
+    >>> PLUGIN().check(Sample("1", (Message("assistant", "I'm sorry, but I can't help with that."),))).reason
+    'refusal'
+    """
+
+    partial: bool = True
+
+    def check(self, sample: Sample) -> Verdict:
+        for text in contents(sample, "assistant"):
+            weight = refusal_weight(text)
+            if weight < _THRESHOLD:
+                continue
+            if not _answers_something(text):
+                return rejected("refusal", "refusal", f"weight {weight:.1f}, refused from {_THRESHOLD:.0f}")
+            if self.partial:
+                return rejected("refusal", "partial_refusal", f"weight {weight:.1f}, refused from {_THRESHOLD:.0f}, then goes on")
+        return kept("refusal")
+
+
+def refusal_weight(text: str) -> float:
+    """How much the text looks like a refusal: 0 for most replies, from 3 on it is taken for one."""
+    body = text[:_READ].lower().replace("’", "'").strip()
+    opening = body[:_OPENING]
+    if not body.isascii() and _OTHER_TRIGGER.search(opening) and _OTHER.search(opening):
+        return _THRESHOLD
+    if _TRIGGER.search(opening) is None:
+        return _THRESHOLD if _OTHER_TRIGGER.search(opening) and _OTHER.search(opening) else 0.0
+    return max(0.0, _for(body, opening) - _against(body, opening))
+
+
+def _for(body: str, opening: str) -> float:
+    first = opening[:200]
+    weight = 3.0 if _UNABLE.search(first) else 2.0 if _UNABLE.search(opening) else 0.0
+    weight += 3.0 if _PLAIN_NO.search(opening) else 0.0
+    weight += 1.0 if _SORRY.search(opening) else 0.0
+    weight += 1.0 * min(2, len(set(_MORAL.findall(opening))))
+    weight += 1.0 if _LECTURE.search(opening) else 0.0
+    weight += 2.0 if _VERDICT.search(opening) else 0.0
+    weight += 0.5 * min(3, len(set(_CARE.findall(opening))))
+    return weight + (0.5 if _REDIRECT.search(body) else 0.0)
+
+
+def _against(body: str, opening: str) -> float:
+    weight = 1.0 * min(2, len(set(_PREMISE.findall(body[:800]))))
+    weight += 2.0 if _IGNORANCE.search(opening) else 0.0
+    weight += 1.5 if _DEFINITION.search(opening) else 0.0
+    return weight + (1.0 if len(_STEP.findall(body)) >= 3 else 0.0)
+
+
+def _answers_something(text: str) -> bool:
+    return len(text) > _LONG or len(_STEP.findall(text[:_READ])) >= 2
+
+
+PLUGIN = Refusal
