@@ -1,0 +1,314 @@
+"""Turn samples into token ids with a loss mask: rendered by the chat template, encoded piece by piece, trained on the answers only.
+
+What is trained is what the model has to say itself: the assistant's text as rendered, and the token that ends its turn. Everything
+before an answer is encoded without it, so the ids of the inference prompt are a prefix of the training ids even where an answer begins
+with a newline that the tokenizer would merge with the header's. A sample whose mask cannot be proved right is an Unfit with a reason.
+
+Reasons: no_messages, lone_surrogate, template_refused, text_lost_in_template, mask_unproven, special_token_in_text, no_end_of_turn,
+nothing_to_train, boundary_merges.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gen.chat_template import NAMED, ChatTemplate, Unfit, named_template
+from gen.errors import InputError
+from gen.loss_mask import Rendered, Turn, TurnFinder
+from gen.tokenizer import ChatTokenizer, Piece, Special, load_tokenizer
+from gen.types import EMPTY, Message, Sample
+
+TrainOn = Literal["all", "last"]
+SpecialTokens = Literal["as_text", "refuse"]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_CONTROL_LIKE = re.compile(r"<\|[^|<>\s]{1,60}\|>")  # what looks like a control token in ChatML, Llama 3, Phi
+_PLAIN_MARKER = re.compile(r"<\|[^|<>\s]{1,60}\|>|\[/?[A-Z_]{2,40}\]|### [A-Z][a-z]{1,20}:")  # roles written as plain text
+_BLOCK_TAG = re.compile(r"</?(?:think|tool|reason|answer|scratch)\w{0,20}")  # added tokens that a message may well hold
+_KEPT_PIECES = 8192  # encoded headers and system prompts remembered, of at most _KEPT_CHARS each
+_KEPT_CHARS = 4000
+
+_USER, _ASSISTANT, _SYSTEM = Message("user", "Question"), Message("assistant", "Answer"), Message("system", "Instruction")
+_SHAPES = ((_USER, _ASSISTANT), (_USER, _ASSISTANT, _USER, _ASSISTANT), (_SYSTEM, _USER, _ASSISTANT))
+
+Items = tuple[str | Special, ...]  # a literal of the template: text and control tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A sample as a trainer sees it: `ids` (int32) and, of the same length, which of them are trained (bool)."""
+
+    ids: NDArray[np.int32]
+    trained: NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class _Plan:
+    """Parts of one sample: a piece to encode or a token's id, and whether it is trained. `section` is the text since the last token."""
+
+    parts: list[tuple[Piece | int, bool]] = field(default_factory=list)
+    section: list[tuple[str, bool]] = field(default_factory=list)
+    strips: bool = False
+
+    def text(self, text: str, *, trained: bool = False, apart: bool = False) -> None:
+        """Add text; `apart` begins a piece of its own even if the mask does not change."""
+        if self.section and self.section[-1][1] == trained and not apart:
+            self.section[-1] = (self.section[-1][0] + text, trained)
+        elif text:
+            self.section.append((text, trained))
+
+    def token(self, special: Special, *, trained: bool = False) -> None:
+        self.flush(strip=special.strips_left)
+        self.parts.append((special.id, trained))
+        self.strips = special.strips_right
+
+    def flush(self, *, strip: bool = False) -> None:
+        """Turn the section into pieces; white space that the tokens around it swallow is gone."""
+        if self.section and self.strips:
+            self.section[0] = (self.section[0][0].lstrip(), self.section[0][1])
+        if self.section and strip:
+            self.section[-1] = (self.section[-1][0].rstrip(), self.section[-1][1])
+        head, first = "", not self.parts
+        for text, trained in self.section:
+            if text:
+                self.parts.append((Piece(text, head, first), trained))
+                head += text
+        self.section.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Templating:
+    """A tokenizer with a template, ready to encode. Open one with `open_templating`. `added_text` is what the template writes before a
+    conversation that has no system message: a default system prompt, or nothing."""
+
+    tokenizer: ChatTokenizer
+    template: ChatTemplate
+    train_on: TrainOn
+    special_tokens: SpecialTokens
+    added_text: str
+    _finder: TurnFinder = field(repr=False, compare=False)
+    _control: re.Pattern[str] = field(repr=False, compare=False)
+    _plain_markers: tuple[str, ...] = field(repr=False, compare=False)
+    _turn_ends: frozenset[str] = field(repr=False, compare=False)
+    _literals: dict[str, Items] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[Piece, list[int] | None] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def template_fingerprint(self) -> str:
+        """SHA-256 of the template's source."""
+        return hashlib.sha256(self.template.source.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def encode(self, samples: Iterable[Sample]) -> list[Encoded | Unfit]:
+        """One result per sample, in order. Encoded as one batch: hand in some hundred at a time."""
+        plans = [self._plan(sample.messages) for sample in samples]
+        uses = Counter(part for plan in plans if isinstance(plan, _Plan) for part, _ in plan.parts if isinstance(part, Piece))
+        new = [piece for piece in uses if piece not in self._known]
+        ids = dict(zip(new, self.tokenizer.encode(new), strict=True))
+        ids.update((piece, self._known[piece]) for piece in uses if piece in self._known)
+        for piece in new:
+            if uses[piece] > 1 and len(piece.text) <= _KEPT_CHARS and len(self._known) < _KEPT_PIECES:
+                self._known[piece] = ids[piece]
+        return [plan if isinstance(plan, Unfit) else _joined(plan, ids) for plan in plans]
+
+    def rendered(self, messages: Sequence[Message]) -> Rendered | Unfit:
+        """The text that a conversation becomes, and its turns in it."""
+        if not messages:
+            return Unfit("no_messages")
+        if any(_SURROGATE.search(message.content) for message in messages):
+            return Unfit("lone_surrogate", "a message holds half of a UTF-16 pair, which has no UTF-8 form")
+        return self._finder.find(messages)
+
+    def _plan(self, messages: Sequence[Message]) -> _Plan | Unfit:
+        rendered = self.rendered(messages)
+        if isinstance(rendered, Unfit):
+            return rendered
+        refused = self._refused(messages)
+        if refused:
+            return Unfit("special_token_in_text", refused)
+        turns = sorted((turn for turn in rendered.turns if turn.start < turn.end), key=lambda turn: turn.start)
+        answers = [turn for turn in turns if turn.role == "assistant"]
+        trained = answers if self.train_on == "all" else answers[-1:]
+        if not trained:
+            return Unfit("nothing_to_train", "no assistant message with text")
+        plan, at, after = _Plan(), 0, False
+        for turn in [*turns, Turn("", len(rendered.text), len(rendered.text), len(rendered.text))]:
+            if not self._literal(plan, rendered.text[at : turn.prompt_end], after):
+                return Unfit("no_end_of_turn", "no control token of the tokenizer ends an assistant's turn in this template")
+            plan.text(rendered.text[turn.prompt_end : turn.start], apart=turn.role == "assistant")
+            after = turn in trained
+            plan.text(rendered.text[turn.start : turn.end], trained=after, apart=turn.role == "assistant")
+            at = turn.end
+        plan.flush()
+        return plan
+
+    def _literal(self, plan: _Plan, literal: str, after: bool) -> bool:
+        """Add what the template wrote; `after` a trained turn its end is trained, and False says that there is none."""
+        for item in self._items(literal):
+            if isinstance(item, Special):
+                if after and item.text not in self._turn_ends:
+                    return False
+                plan.token(item, trained=after)
+                after = False
+            else:
+                if after and item.strip():
+                    return False
+                plan.text(item, trained=after)
+        return not after
+
+    def _items(self, literal: str) -> Items:
+        if literal not in self._literals:
+            if len(self._literals) >= _KEPT_PIECES:
+                self._literals.clear()
+            self._literals[literal] = _split(literal, self._control, self.tokenizer)
+        return self._literals[literal]
+
+    def _refused(self, messages: Sequence[Message]) -> str:
+        """Why these messages' texts cannot be kept from speaking as the template does; empty when they can."""
+        for position, message in enumerate(messages):
+            plain = next((marker for marker in self._plain_markers if marker in message.content), "")
+            if plain:
+                return f"message {position + 1} holds {plain!r}, which this template writes as plain text: it cannot be told apart"
+            found = self._control.search(message.content) if self.special_tokens == "refuse" else None
+            if found:
+                return f"message {position + 1} holds {found[0]!r}"
+        return ""
+
+
+def open_templating(
+    tokenizer: str | Path,
+    *,
+    chat_template: str | Path | None = None,
+    train_on: TrainOn = "all",
+    special_tokens: SpecialTokens = "as_text",
+    day: date | None = None,
+    options: Mapping[str, Any] = EMPTY,
+) -> Templating:
+    """Load a tokenizer and choose its template.
+
+    `tokenizer` is a folder or a name on the Hub; `chat_template` one of gen.chat_template.NAMED or a Jinja file, for models without
+    one of their own; `special_tokens` says what becomes of a sample whose text holds a control token: encoded `as_text`, or dropped
+    (`refuse`); `day` is the date for templates that ask; `options` are further variables such as `enable_thinking`.
+
+    Raises InputError for a tokenizer or template that cannot be used, naming what would be right.
+    """
+    loaded = load_tokenizer(tokenizer)
+    source, name = _source(loaded, chat_template)
+    template = ChatTemplate(source, {**loaded.variables, **options}, day, name)
+    finder = TurnFinder(template)
+    literals = [finder.literals(shape) for shape in _SHAPES]
+    if not any(literals):
+        raise InputError(f"the {name} renders no conversation of a user and an assistant: {_words(template.render(_SHAPES[0]))}")
+    written = "".join(literal for shape in literals for literal in shape)
+    if chat_template is not None:
+        _check_tokens(written, loaded, name)
+    loaded = loaded.with_control(
+        text for text, special in loaded.specials.items() if not special.control and text in written and not _BLOCK_TAG.match(text)
+    )
+    control = _alternation(text for text, special in loaded.specials.items() if special.control)
+    split = [[_split(literal, control, loaded) for literal in shape] for shape in literals]
+    plain = {
+        found for shape in split for items in shape for item in items if isinstance(item, str) for found in _PLAIN_MARKER.findall(item)
+    }
+    return Templating(
+        loaded,
+        template,
+        train_on,
+        special_tokens,
+        _added_text(split[1]),
+        finder,
+        control,
+        tuple(sorted(plain)),
+        _turn_ends(split, loaded.variables),
+    )
+
+
+def _source(tokenizer: ChatTokenizer, choice: str | Path | None) -> tuple[str, str]:
+    if choice is None:
+        if tokenizer.template is None:
+            raise InputError(f"the tokenizer '{tokenizer.name}' has no chat template: choose one with {', '.join(NAMED)} or a Jinja file")
+        return tokenizer.template, f"chat template of '{tokenizer.name}'"
+    if str(choice) in NAMED:
+        return named_template(str(choice)), f"chat template '{choice}'"
+    try:
+        return Path(choice).read_text(encoding="utf-8"), f"chat template '{choice}'"
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"no chat template '{choice}': choose {', '.join(NAMED)} or a readable Jinja file") from error
+
+
+def _check_tokens(written: str, tokenizer: ChatTokenizer, name: str) -> None:
+    missing = sorted(set(_CONTROL_LIKE.findall(written)) - set(tokenizer.specials))
+    if missing:
+        raise InputError(
+            f"the {name} writes {', '.join(missing)}, which '{tokenizer.name}' has no token for: a model would read it letter by letter."
+            f" Add it with tokenizer.add_special_tokens, save the tokenizer and resize the model's embeddings, or choose another template"
+        )
+
+
+def _alternation(texts: Iterable[str]) -> re.Pattern[str]:
+    """Any of `texts`, the longest first as tokenizers do; a pattern that never matches when there are none."""
+    return re.compile("|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True) if text) or r"(?!)")
+
+
+def _split(literal: str, control: re.Pattern[str], tokenizer: ChatTokenizer) -> Items:
+    items: list[str | Special] = []
+    at = 0
+    for found in control.finditer(literal):
+        items.extend([literal[at : found.start()]] if found.start() > at else [])
+        items.append(tokenizer.specials[found[0]])
+        at = found.end()
+    return tuple([*items, literal[at:]] if at < len(literal) else items)
+
+
+def _turn_ends(split: Sequence[Sequence[Items]], variables: Mapping[str, str]) -> frozenset[str]:
+    """The control tokens that may end a turn: the one after a last answer, the one after a question (templates that end both alike),
+    and the end of sequence; never the one that begins a text."""
+    ends = {variables.get("eos_token", "")}
+    for shape in split:
+        after = [next((item.text for item in items if isinstance(item, Special)), "") for items in shape[1:]]
+        ends |= set(after) if after and after[-1] else set()
+    return frozenset(ends - {"", variables.get("bos_token", "")})
+
+
+def _added_text(literals: Sequence[Items]) -> str:
+    """What stands before the first question of a conversation and not before its second: a default system prompt."""
+    if len(literals) < 3:
+        return ""
+    first, later = list(literals[0]), list(literals[2])
+    while first and later and first[-1] == later[-1]:
+        first.pop()
+        later.pop()
+    text = "".join(item for item in first if isinstance(item, str))
+    last = later[-1] if later and isinstance(later[-1], str) else ""
+    while text and last and text[-1] == last[-1]:
+        text, last = text[:-1], last[:-1]
+    return text.strip() if re.search(r"\w", text) else ""
+
+
+def _words(rendered: str | Unfit) -> str:
+    return rendered.detail if isinstance(rendered, Unfit) else "it leaves out their texts"
+
+
+def _joined(plan: _Plan, ids: Mapping[Piece, list[int] | None]) -> Encoded | Unfit:
+    numbers: list[int] = []
+    trained: list[bool] = []
+    for part, flag in plan.parts:
+        if isinstance(part, int):
+            numbers.append(part)
+            trained.append(flag)
+            continue
+        found = ids[part]
+        if found is None:
+            return Unfit("boundary_merges", "the tokenizer makes one token of a header's end and an answer's beginning")
+        numbers.extend(found)
+        trained.extend([flag] * len(found))
+    return Encoded(np.array(numbers, np.int32), np.array(trained, np.bool_))
