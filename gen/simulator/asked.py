@@ -1,0 +1,282 @@
+"""Reads a prompt: what is asked for (instructions, an answer, a rewrite, a judgement …), about what, in which form and length."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from json_repair import repair_json
+
+from gen.simulator.sections import Block, Sections, take_apart
+from gen.types import Json, Message
+
+Kind = Literal["instructions", "answer", "rewrite", "judge", "compare", "yes_no", "critique", "safety"]
+
+_NUMBER_WORDS = {
+    word: number
+    for number, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split())
+} | {"a": 1, "an": 1, "twenty": 20}
+_NUMBER = rf"(\d{{1,4}}|{'|'.join(word for word in _NUMBER_WORDS if len(word) > 2)})"
+_NOUN = r"(?:instruction|question|task|prompt|request|problem|querie|query|message|quer(?:y|ies))"
+_WRITE = re.compile(
+    rf"\b(?:write|generate|create|come up with|produce|propose|invent|devise|draft|formulate|compose|"
+    rf"give me|think of|list)\b[^.\n]{{0,90}}?\b{_NOUN}(s?)\b",
+    re.I,
+)
+_SINGLE = re.compile(r"\b(?:one|new|single|another|would ask|might ask|could ask|first message)\b", re.I)
+_COUNT = re.compile(rf"\b{_NUMBER}\b(?=[^.\n]{{0,60}}\b(?:{_NOUN}s?|items?|strings?|statements?|entries)\b)", re.I)
+_ABOUT = re.compile(
+    r"\b(?:about|on|regarding|concerning|related to|in the (?:area|domain|field) of)\s+(?:the (?:topic|subject)(?: of)?\s+)?[\"“'‘]?"
+    r"([^\n.\"”;:!?]{3,120})",
+    re.I,
+)
+_NO_TOPIC = re.compile(
+    r"(?:this|these|the following|it|them|each|any|its|his|her|their|that|another|one|a scale|the (?:list|topic|text))\b", re.I
+)
+_TOPIC_END = re.compile(r"\s(?:that|so that|which|who|as a|as json|in english|to be|could|would|might)\b", re.I)
+_REWRITE = re.compile(
+    r"rewrit|evolv|complicat|more (?:complex|difficult|specific|concrete|demanding|challenging)|harder|deepen|constrain|"
+    r"rephras|inspired|"
+    r"brand.?new|new (?:prompt|instruction)|variation|"
+    r"add (?:one|a|another)|mutat|paraphras|simplif|replace general|reasoning steps|broaden",
+    re.I,
+)
+_JUDGE = re.compile(r"\b(?:rat(?:e|ing)|scor(?:e|ing)|grad(?:e|ing)|judg(?:e|ing)|evaluat|assess|rubric|points?|criteria|scale)", re.I)
+_COMPARE = re.compile(r"\b(?:better|prefer|compar|rank|which|best|winner|choose)", re.I)
+_YES_NO = re.compile(r"\byes\b.{0,12}\bno\b|\btrue or false\b|\bnot equal\b|\bunequal\b|\bsupported or\b", re.I)
+_CRITIQUE = re.compile(r"critiqu|criticis|criticiz|weakness|find fault|what is wrong|shortcoming", re.I)
+_REVISE = re.compile(r"\b(?:revis|improv|correct|repair|fix|better answer|answer again|new answer)", re.I)
+_AGAIN = re.compile(
+    r"\brejected\b|did not pass|earlier (?:answer|attempt|version|reply)|"
+    r"(?:last|previous) (?:attempt|answer|version|reply)|try again|refused before",
+    re.I,
+)
+_SAFETY = re.compile(r"unsafe content categories|'safe' or 'unsafe'|\"safe\" or \"unsafe\"", re.I)
+_RANGE = re.compile(
+    rf"\b(-?\d{{1,3}}(?:\.\d)?)\s{{0,2}}(?:to|-|–|and|through)\s{{0,2}}(\d{{1,3}}(?:\.\d)?)\b(?!\s{{0,2}}(?:words|sentences|{_NOUN}))", re.I
+)
+_LISTED = re.compile(r"^\s{0,8}(?:\d{1,3}[.)]|[-*•])\s")
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """How long a reply shall be, each None where the prompt says nothing."""
+
+    min_words: int | None = None
+    max_words: int | None = None
+    min_sentences: int | None = None
+    max_sentences: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A prompt as read. `text` is what it is about: the question to answer, the instruction to rewrite or whose answer is judged."""
+
+    kind: Kind
+    text: str
+    frame: str = ""
+    context: str = ""
+    topic: str = ""
+    persona: str = ""
+    document: str = ""
+    candidates: tuple[Block, ...] = ()
+    count: int = 1
+    json: bool = False
+    schema: Json = None
+    low: float = 1.0
+    high: float = 5.0
+    length: Length = field(default=Length())
+    again: bool = False
+
+
+def read(messages: Sequence[Message], *, schema: Json = None, json_mode: bool = False, model: str = "") -> Asked:
+    """What `messages` ask for. `schema` is the JSON schema of the reply, where the request gave one."""
+    user = next((message.content for message in reversed(messages) if message.role == "user"), "")
+    system = "\n".join(message.content for message in messages if message.role in ("system", "developer"))
+    sections = take_apart(user)
+    asking = _asking_lines(sections.frame)
+    kind = _kind(asking, sections, model)
+    frame = sections.frame
+    if kind == "answer" and system:
+        kind = _kind_by_system(system, asking, sections)
+        frame = frame if kind == "answer" else f"{system}\n{frame}"
+    if kind == "answer" and len(user) > 0 and not sections.first("instruction"):
+        return _question(user, system, messages, schema, json_mode)
+    wants_json = json_mode or schema is not None or bool(re.search(r"\bjson\b", frame, re.I))
+    low, high = _range(frame)
+    persona = sections.first("persona")
+    return Asked(
+        kind=kind,
+        text=sections.first("instruction") or sections.first("document") or user,
+        frame=frame,
+        context=f"{persona} {system}",
+        topic=sections.first("topic") or _topic(asking),
+        persona=persona,
+        document=sections.first("document"),
+        candidates=sections.all("answer") or (sections.all("instruction")[1:] if kind in ("compare", "yes_no") else ()),
+        count=_count(asking if _COUNT.search(asking) else frame, asking),
+        json=wants_json,
+        schema=schema if schema is not None or not wants_json else skeleton(frame),
+        low=low,
+        high=high,
+        length=read_length(frame),
+        again=bool(_AGAIN.search(frame)),
+    )
+
+
+def skeleton(frame: str) -> Json:
+    """A JSON schema made from the last example of a JSON object or list in `frame`, None when there is none."""
+    for opening, closing in (("{", "}"), ("[", "]")):
+        end = frame.rfind(closing)
+        start = _matching(frame, end, opening, closing)
+        if start is None:
+            continue
+        example: Any = repair_json(frame[start : end + 1][:4000], return_objects=True)
+        if isinstance(example, dict | list) and example:
+            return _schema_of(example)
+    return None
+
+
+def read_length(text: str) -> Length:
+    """The bounds that a prompt sets in words or sentences.
+
+    >>> read_length("Answer in 3 to 5 sentences, at most 100 words.")
+    Length(min_words=None, max_words=100, min_sentences=3, max_sentences=5)
+    """
+    lowered = text[-4000:].lower()
+    words_low = words_high = low = high = None
+    if found := re.search(rf"\b{_NUMBER}\s{{0,2}}(?:to|-|–|or|and)\s{{0,2}}{_NUMBER}\s+words\b", lowered):
+        words_low, words_high = number_of(found.group(1)), number_of(found.group(2))
+    elif found := re.search(rf"(?:at least|minimum(?: of)?|more than|no less than)\s+{_NUMBER}\s+words\b", lowered):
+        words_low = number_of(found.group(1))
+    elif found := re.search(rf"(?:about|around|roughly|approximately)\s+{_NUMBER}\s+words\b", lowered):
+        words_low, words_high = int(number_of(found.group(1)) * 0.9), int(number_of(found.group(1)) * 1.1)
+    elif found := re.search(rf"\b{_NUMBER}\s+words\b", lowered):
+        words_high = number_of(found.group(1))
+    if found := re.search(rf"\b{_NUMBER}\s{{0,2}}(?:to|-|–|or)\s{{0,2}}{_NUMBER}\s+sentences\b", lowered):
+        low, high = number_of(found.group(1)), number_of(found.group(2))
+    elif found := re.search(rf"(at most |up to |at least )?\b(?:{_NUMBER}|a single)\s+sentences?\b", lowered):
+        number = number_of(found.group(2)) if found.group(2) else 1
+        low = None if found.group(1) in ("at most ", "up to ") else number
+        high = None if found.group(1) == "at least " else number
+    return Length(words_low, words_high, low, high)
+
+
+def number_of(text: str) -> int:
+    """The number that digits or an English word name."""
+    return int(text) if text.isdigit() else _NUMBER_WORDS[text.lower()]
+
+
+def _question(user: str, system: str, messages: Sequence[Message], schema: Json, json_mode: bool) -> Asked:
+    """A plain question: the user's message, directions below a rule set apart; an earlier turn gives the context."""
+    question, rule, directions = user.rpartition("\n---\n")
+    if not rule or not question.strip() or len(directions) > 1500:
+        question, directions = user, ""
+    wants_json = json_mode or schema is not None or bool(re.search(r"\bjson\b", user, re.I))
+    earlier = " ".join(message.content[:500] for message in messages[:-1] if message.role != "system")
+    own = read_length(directions)
+    return Asked(
+        kind="answer",
+        text=question.strip(),
+        frame=user,
+        context=f"{system[:1500]} {earlier[-1500:]}",
+        document=take_apart(user).first("document"),
+        json=wants_json,
+        schema=schema if schema is not None or not wants_json else skeleton(user),
+        length=own if own != Length() else read_length(f"{system}\n{question}"),
+        again=bool(_AGAIN.search(directions)),
+    )
+
+
+def _asking_lines(frame: str) -> str:
+    return "\n".join(line for line in frame.split("\n") if not _LISTED.match(line))
+
+
+def _kind(asking: str, sections: Sections, model: str) -> Kind:
+    answers, instructions = sections.all("answer"), sections.all("instruction")
+    if "guard" in model.lower() or _SAFETY.search(asking):
+        return "safety"
+    if len(answers) > 1 and _COMPARE.search(asking):
+        return "compare"
+    if sections.blocks and _YES_NO.search(asking):
+        return "yes_no"
+    if answers and _CRITIQUE.search(asking) and not _REVISE.search(asking):
+        return "critique"
+    if answers and _JUDGE.search(asking) and not _REVISE.search(asking):
+        return "judge"
+    if answers and _REVISE.search(asking):
+        return "answer"
+    if instructions and not answers and _REWRITE.search(asking):
+        return "rewrite"
+    found = _WRITE.search(asking)
+    if found and not instructions and (found.group(1) or _SINGLE.search(asking) or sections.all("persona")):
+        return "instructions"
+    if sections.blocks and _JUDGE.search(asking) and re.search(r"\d", asking):
+        return "judge"
+    return "answer"
+
+
+def _kind_by_system(system: str, asking: str, sections: Sections) -> Kind:
+    together = f"{_asking_lines(system)}\n{asking}"
+    kind = _kind(together, sections, "")
+    if kind == "instructions" and not _COUNT.search(system):
+        return "answer"
+    return kind
+
+
+def _topic(asking: str) -> str:
+    for found in _ABOUT.finditer(asking):
+        phrase = _TOPIC_END.split(found.group(1))[0].strip(" ,'\"’”")
+        if phrase and not _NO_TOPIC.match(phrase):
+            return phrase
+    return ""
+
+
+def _count(text: str, asking: str) -> int:
+    if found := _COUNT.search(text):
+        return max(1, min(100, number_of(found.group(1))))
+    found = _WRITE.search(asking)
+    return 5 if found and found.group(1) else 1
+
+
+def _range(frame: str) -> tuple[float, float]:
+    for found in _RANGE.finditer(frame):
+        low, high = float(found.group(1)), float(found.group(2))
+        if low < high and low <= 10:
+            return low, high
+    return 1.0, 5.0
+
+
+def _matching(text: str, end: int, opening: str, closing: str) -> int | None:
+    """Where the bracket that closes at `end` opens."""
+    depth = 0
+    for place in range(end, max(-1, end - 4000), -1):
+        depth += (text[place] == closing) - (text[place] == opening)
+        if depth == 0:
+            return place
+    return None
+
+
+def _schema_of(example: Json) -> Json:
+    if isinstance(example, dict):
+        return {"type": "object", "properties": {key: _schema_of(value) for key, value in example.items()}, "required": list(example)}
+    if isinstance(example, list):
+        return {"type": "array", "items": _schema_of(example[0]) if example else {"type": "string"}}
+    if isinstance(example, bool):
+        return {"type": "boolean"}
+    if isinstance(example, int | float):
+        return {"type": "number" if isinstance(example, float) else "integer"}
+    text = str(example)
+    options = [option.strip(" \"'<>") for option in text.split("|")]
+    if len(options) > 1 and all(0 < len(option) < 30 for option in options):
+        return {"type": "string", "enum": options}
+    if re.fullmatch(r"<?\s?\d{1,3}(?:\.\d)?\s{0,2}(?:-|–|to)\s{0,2}\d{1,3}(?:\.\d)?\s?>?", text) or text.strip("<> ").lower() in _NUMERIC:
+        return {"type": "integer"}
+    if text.strip("<> ").lower() in ("true or false", "true/false", "bool", "boolean"):
+        return {"type": "boolean"}
+    return {"type": "string"}
+
+
+_NUMERIC = ("number", "integer", "int", "score", "float", "n")
