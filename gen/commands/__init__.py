@@ -1,0 +1,99 @@
+"""The command line. Each command is one file here: it parses, calls and prints; this is the one place that catches our errors.
+
+A command's module is imported only when the command is named, so `sluice --help` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from typer._click.exceptions import ClickException, NoArgsIsHelpError
+
+from gen import __version__
+from gen.errors import SluiceError
+
+# Name → (module, what `sluice --help` says). Their order is that of the work.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("init", "Write a commented recipe to start from."),
+    "check": ("check", "Validate a recipe and show the prompts it would send."),
+    "run": ("run", "The main job: run a recipe until its goal is met; run again to resume."),
+    "gate": ("gate", "Put any dataset through the gates."),
+    "export": ("export", "Write a run's files again: formats, splits, papers."),
+    "show": ("show", "Tell one sample's whole history."),
+    "gates": ("gates", "List the gates with their options and defaults."),
+    "simulate": ("simulate", "Serve a local stand-in for the model APIs."),
+}
+
+EXIT_DONE, EXIT_SHORT, EXIT_WRONG_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+def main() -> None:
+    """The console script `sluice`."""
+    sys.exit(call(sys.argv[1:]))
+
+
+def call(arguments: list[str]) -> int:
+    """Run one command line and return its exit status: 0 done, 1 fell short, 2 wrong input, 130 interrupted."""
+    try:
+        status = _application(arguments)(args=arguments, prog_name="sluice", standalone_mode=False)
+        sys.stdout.flush()
+        return status if isinstance(status, int) else EXIT_DONE
+    except typer.Exit as ended:
+        return ended.exit_code
+    except NoArgsIsHelpError as helped:
+        print(helped.ctx.get_help() if helped.ctx else "", end="")
+        return EXIT_WRONG_INPUT
+    except ClickException as wrong:
+        return _complain(f"{wrong.format_message()}{_where_help_is(wrong)}")
+    except SluiceError as error:
+        return _complain(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        print("sluice: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing to say, nowhere to say it
+        return EXIT_DONE
+
+
+def _complain(message: str) -> int:
+    print("sluice: " + " ".join(message.split()), file=sys.stderr)
+    return EXIT_WRONG_INPUT
+
+
+def _where_help_is(wrong: ClickException) -> str:
+    context = getattr(wrong, "ctx", None)
+    return f" (see: {context.command_path} --help)" if context else ""
+
+
+def _application(arguments: list[str]) -> Callable[..., Any]:
+    """The Typer application with the named command loaded and the others as names with one line of help."""
+    application = typer.Typer(
+        name="sluice",
+        help="Synthetic fine-tuning data through gates: from topics, seeds or documents to a set that a trainer takes as it is.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+    application.callback()(_root)
+    named = next((argument for argument in arguments if not argument.startswith("-")), "")
+    for name, (module, summary) in COMMANDS.items():
+        function = importlib.import_module(f"gen.commands.{module}").command if name == named else _not_loaded
+        application.command(name, help=None if name == named else summary, short_help=summary)(function)
+    return typer.main.get_command(application)
+
+
+def _root(version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version and end.")) -> None:
+    if version:
+        print(f"sluice {__version__}")
+        raise typer.Exit
+
+
+def _not_loaded() -> None:
+    raise AssertionError("a command that was not named was called")

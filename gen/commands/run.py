@@ -1,0 +1,94 @@
+"""`sluice run`: the main job."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gen.commands.check import check_models
+from gen.commands.live import live_view
+from gen.recipe import Recipe, load
+from gen.run import Progress, RunResult, run
+
+EXIT_DONE, EXIT_SHORT, EXIT_INTERRUPTED = 0, 1, 130
+
+
+def command(
+    recipe_file: Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe's file.")],
+    out: Annotated[Path | None, typer.Option(help="The run's folder; runs/NAME when left out.")] = None,
+    cache: Annotated[Path, typer.Option(help="The cache of replies, shared by all runs.")] = Path("runs/cache.db"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end instead.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live view; the end only.")] = False,
+) -> int:
+    """Run a recipe until its goal is met, or say honestly why it stopped. Run it again to resume: nothing is paid twice.
+
+    Exit status: 0 goal reached, 1 fell short, 2 wrong input, 130 interrupted.
+    """
+    recipe = load(recipe_file)
+    check_models(recipe)
+    folder = out or Path("runs") / recipe.config.name
+    result = asyncio.run(_run(recipe, folder, cache, show=not (as_json or quiet)))
+    print(json.dumps(_as_json(result), ensure_ascii=False) if as_json else closing(result))
+    if result.stop == "interrupted":
+        return EXIT_INTERRUPTED
+    return EXIT_DONE if result.goal_reached else EXIT_SHORT
+
+
+async def _run(recipe: Recipe, folder: Path, cache: Path, *, show: bool) -> RunResult:
+    """Ctrl-C ends the run cleanly; a second one ends it at once."""
+    interrupt, progress = asyncio.Event(), Progress()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        interrupt.set()
+        with suppress(NotImplementedError, ValueError):
+            loop.remove_signal_handler(signal.SIGINT)
+
+    with suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt, and running again resumes all the same
+        loop.add_signal_handler(signal.SIGINT, stop)
+        loop.add_signal_handler(signal.SIGTERM, stop)
+    async with live_view(progress, title=recipe.config.name, show=show):
+        return await run(recipe, folder, cache_path=cache, progress=progress, interrupt=interrupt)
+
+
+def closing(result: RunResult) -> str:
+    """What a person reads at the end of a run: how far it got, what was rejected, what it cost, where the files are."""
+    session = result.session
+    cost = "cost unknown" if session.cost is None else f"${session.cost:.4f}"
+    lines = [
+        f"{result.accepted} of {result.goal} accepted, {result.candidates - result.accepted} rejected; {result.reason}",
+        f"{session.requests} requests, {session.cache_hits} replies from the cache, {session.input_tokens + session.output_tokens} tokens, "
+        f"{cost}, {session.seconds:.1f} s",
+    ]
+    short = [end for end in result.ends if end.accepted < end.goal]
+    lines += [f"  {end.strategy}{' / ' + end.topic if end.topic else ''}: {end.accepted} of {end.goal}; {end.detail}" for end in short[:12]]
+    if len(short) > 12:
+        lines.append(f"  and {len(short) - 12} more sequences")
+    lines += [f"  {line}" for line in result.written.lines()]
+    if result.stop == "interrupted":
+        lines.append(f"stopped; everything is kept in {result.folder}. Run the same command again to go on: nothing is paid twice.")
+    elif not result.goal_reached:
+        lines.append("run again to go on: a larger budget, another goal or other gates may be set in the recipe.")
+    return "\n".join(lines)
+
+
+def _as_json(result: RunResult) -> dict[str, Any]:
+    return {
+        "folder": str(result.folder),
+        "goal_reached": result.goal_reached,
+        "accepted": result.accepted,
+        "candidates": result.candidates,
+        "goal": result.goal,
+        "stop": result.stop,
+        "reason": result.reason,
+        "sequences": [asdict(end) for end in result.ends],
+        "session": asdict(result.session),
+        "files": result.written.files,
+    }

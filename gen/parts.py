@@ -1,0 +1,175 @@
+"""From a recipe to the parts that run it: sources read, plugins built, quotas worked out. Every error names the recipe's line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gen import plugins
+from gen.errors import InputError, RecipeError
+from gen.pipeline import NamedGate, Plan
+from gen.recipe import Config, KeyPath, PluginLine, Recipe
+from gen.sequences import SequenceSpec
+from gen.sources import personas, seed_tasks, topics
+from gen.types import Sources, freeze
+
+MAX_SLOTS = 512  # the window of tasks is twice this; more requests in flight than that belong into several processes
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A recipe's parts, each under its title in the recipe."""
+
+    sources: Sources
+    strategies: Mapping[str, Any]
+    gates: tuple[NamedGate, ...]
+    judges: Mapping[str, Any]
+    pairs: Mapping[str, Any]
+    exporters: Mapping[str, Any]
+    sequences: tuple[SequenceSpec, ...]
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The names of the prompts that these parts may render, sorted."""
+        makers = (*self.strategies.values(), *self.judges.values(), *self.pairs.values())
+        return tuple(sorted({name for maker in makers for name in getattr(maker, "prompts", ())}))
+
+
+def build_parts(recipe: Recipe, sources: Sources | None = None) -> Parts:
+    """Build everything the recipe names. `sources` stands in for the files where a run already keeps what it read from them.
+
+    Raises RecipeError with file, line and key.
+    """
+    config = recipe.config
+    sources = sources or read_sources(recipe)
+    judges = {line.title: _built(recipe, "judges", place, line) for place, line in enumerate(config.judges)}
+    strategies = {line.title: _built(recipe, "strategies", place, line) for place, line in enumerate(config.strategies)}
+    pairs = {line.name: _built(recipe, "pairs", place, line) for place, line in enumerate(config.pairs)}
+    for room, built in (("strategies", strategies), ("judges", judges), ("pairs", pairs)):
+        for place, part in enumerate(built.values()):
+            _check_models(recipe, (room, place), part)
+            _check_judge(recipe, (room, place), part, judges)
+    gates = tuple(_gate(recipe, place, line, judges) for place, line in enumerate(config.gates))
+    return Parts(
+        sources=sources,
+        strategies=strategies,
+        gates=gates,
+        judges=judges,
+        pairs=pairs,
+        exporters={name: _exporter(recipe, place, name) for place, name in enumerate(config.export.formats)},
+        sequences=_sequences(config, strategies, sources),
+    )
+
+
+def read_sources(recipe: Recipe) -> Sources:
+    """Read the files that `sources` names; the shipped seed tasks stand in where the recipe names none."""
+    lines, folder = recipe.config.sources, recipe.folder
+
+    def read(room: Any, key: str, value: Any) -> Any:
+        try:
+            return room.read(value, folder=folder, where=f"sources.{key}")
+        except InputError as error:
+            raise recipe.error(("sources", key), error) from error
+
+    return Sources(
+        topics=read(topics, "topics", lines.topics) if lines.topics is not None else (),
+        seed_tasks=read(seed_tasks, "seed_tasks", lines.seed_tasks),
+        personas=read(personas, "personas", lines.personas) if lines.personas is not None else (),
+    )
+
+
+def plan_of(recipe: Recipe, parts: Parts, regenerate: frozenset[str] = frozenset()) -> Plan:
+    """The loop's plan. Requests in flight are bounded by the models' `max_concurrency` together."""
+    config = recipe.config
+    return Plan(
+        sequences=parts.sequences,
+        sources=parts.sources,
+        seed=config.seed,
+        attempts=config.attempts,
+        gates=parts.gates,
+        judges=tuple(parts.judges.values()),
+        slots=min(MAX_SLOTS, sum(line.max_concurrency for line in config.models.values())),
+        max_candidates=config.goal.max_candidates,
+        max_seconds=config.goal.max_minutes * 60 if config.goal.max_minutes else None,
+        regenerate=regenerate,
+    )
+
+
+def largest_remainder(total: int, weights: list[float]) -> list[int]:
+    """`total` in whole numbers proportional to `weights`; what rounding leaves goes to the largest remainders, ties to the first.
+
+    >>> largest_remainder(10, [0.7, 0.3, 0.3])
+    [5, 3, 2]
+    """
+    whole = sum(weights)
+    exact = [total * weight / whole for weight in weights]
+    shares = [math.floor(value) for value in exact]
+    order = sorted(range(len(weights)), key=lambda place: (-round(exact[place] - shares[place], 9), place))
+    for place in order[: total - sum(shares)]:
+        shares[place] += 1
+    return shares
+
+
+def _sequences(config: Config, strategies: Mapping[str, Any], sources: Sources) -> tuple[SequenceSpec, ...]:
+    """One sequence per strategy and topic, with its quota; a goal per topic divides each topic on its own, so that a new topic changes
+    nothing for the others."""
+    topic_list = sources.topics or ("",)
+    shares = [line.share for line in config.strategies]
+    titles = [line.title for line in config.strategies]
+    if config.goal.per_topic is not None:
+        quotas = largest_remainder(config.goal.per_topic, shares) * len(topic_list)
+    else:
+        quotas = largest_remainder(config.goal.accepted or 0, shares * len(topic_list))
+    places = [(title, topic) for topic in topic_list for title in titles]
+    return tuple(
+        SequenceSpec(title=title, strategy=strategies[title], topic=topic, quota=quota)
+        for (title, topic), quota in zip(places, quotas, strict=True)
+    )
+
+
+def _built(recipe: Recipe, room: Literal["strategies", "judges", "pairs"], place: int, line: PluginLine) -> Any:
+    try:
+        return plugins.build(room, line.name, freeze(line.options))
+    except RecipeError as error:
+        raise recipe.error((room, place), error) from error
+
+
+def _gate(recipe: Recipe, place: int, line: PluginLine, judges: Mapping[str, Any]) -> NamedGate:
+    options = line.options
+    mode = options.pop("mode", "reject")
+    if mode not in ("reject", "warn"):
+        raise recipe.error(("gates", place, "mode"), f"choose from reject, warn; got {mode!r}")
+    try:
+        gate = plugins.build("gates", line.name, freeze(options))
+    except RecipeError as error:
+        raise recipe.error(("gates", place), error) from error
+    scores = bool(getattr(gate, "reads_scores", False))
+    if scores:
+        _check_judge(recipe, ("gates", place), gate, judges)
+    return NamedGate(name=line.name, gate=gate, scores=scores, warn=mode == "warn")
+
+
+def _exporter(recipe: Recipe, place: int, name: str) -> Any:
+    try:
+        exporter = plugins.build("exporters", name, {})
+    except RecipeError as error:
+        raise recipe.error(("export", "formats", place), error) from error
+    if not hasattr(exporter, "rows") or getattr(exporter, "takes_pairs", False):
+        raise recipe.error(("export", "formats", place), f"'{name}' is no format of samples")
+    return exporter
+
+
+def _check_models(recipe: Recipe, path: KeyPath, part: Any) -> None:
+    for model in getattr(part, "models", ()):
+        if model not in recipe.config.models:
+            key = next((name for name in plugins.options(type(part)) if getattr(part, name) == model), "model")
+            right = sorted(recipe.config.models)
+            raise recipe.error((*path, key), f"no model '{model}' under models: {plugins.suggest(model, right)}")
+
+
+def _check_judge(recipe: Recipe, path: KeyPath, part: Any, judges: Mapping[str, Any]) -> None:
+    judge = getattr(part, "judge", "")
+    if judge and judge not in judges:
+        raise recipe.error((*path, "judge"), f"no judge '{judge}' under judges: {plugins.suggest(judge, sorted(judges))}")

@@ -1,0 +1,269 @@
+"""Run a recipe: parts → pipeline → ledger, then pairs and outputs; running again resumes.
+
+Resuming has no code of its own: the loop starts from the beginning, finds every reply in the cache and every final error in the ledger, and
+goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gen import __version__, outputs
+from gen.errors import RequestRejected, ServiceStopped
+from gen.ledger import Ledger
+from gen.llm.cache import Cache
+from gen.llm.client import Client, ClientStats
+from gen.pairs_stage import make_pairs
+from gen.parts import Parts, build_parts, plan_of
+from gen.pipeline import Pipeline
+from gen.recipe import Recipe
+from gen.run_folder import claim, exclusive
+from gen.types import Call, Generate, Outcome, Request, Response, SequenceEnd, Session, digest
+
+FLUSH_EVERY = 50  # outcomes; a kill loses at most these from the ledger, and none of their replies
+FLUSH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended. `goal_reached` decides the exit status; `stop` is a code, `reason` a sentence for people."""
+
+    folder: Path
+    accepted: int
+    candidates: int
+    goal: int
+    stop: str
+    reason: str
+    ends: tuple[SequenceEnd, ...]
+    session: Session
+    written: outputs.Written
+
+    @property
+    def goal_reached(self) -> bool:
+        return self.accepted >= self.goal
+
+
+@dataclass
+class Progress:
+    """What a live view may look at while a run goes on; nothing here changes what the run does."""
+
+    pipeline: Pipeline | None = None
+    stats: Callable[[], ClientStats] | None = None
+    goal: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    accepted: int = 0
+    candidates: int = 0
+    phase: str = "starting"
+
+    def take(self, outcome: Outcome) -> None:
+        """Count one outcome."""
+        self.candidates += 1
+        failure = outcome.failure
+        if failure is None:
+            self.accepted += 1
+        else:
+            name = f"{failure.gate}/{failure.reason}"
+            self.reasons[name] = self.reasons.get(name, 0) + 1
+
+
+async def run(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    cache_path: Path,
+    progress: Progress | None = None,
+    interrupt: asyncio.Event | None = None,
+    regenerate: frozenset[str] = frozenset(),
+) -> RunResult:
+    """Run `recipe` in `folder` until its goal is met or there is an honest reason to stop, and write everything.
+
+    `interrupt` ends it cleanly: what is out stays, what is in flight is dropped, outputs are written. `regenerate` names rejected
+    candidates to ask for again (remembered: a later run replays them). Raises RecipeError and StorageError; a service that stops
+    answering is no error but a reason to stop.
+    """
+    progress = progress or Progress()
+    with exclusive(folder):
+        ledger = Ledger(folder / "run.db")
+        try:
+            parts = build_parts(recipe)
+            claim(ledger, recipe, parts.sources)
+            ledger.order_again(regenerate)
+            return await _run(recipe, parts, ledger, folder, cache_path, progress, interrupt or asyncio.Event())
+        finally:
+            ledger.close()
+
+
+async def _run(
+    recipe: Recipe, parts: Parts, ledger: Ledger, folder: Path, cache_path: Path, progress: Progress, interrupt: asyncio.Event
+) -> RunResult:
+    started, clock = datetime.now(UTC), time.monotonic()
+    cache = await asyncio.to_thread(Cache, cache_path)
+    try:
+        async with Client(recipe.config.models, budget=recipe.config.budget, cache=cache) as client:
+            client.check()
+            recorder = Recorder(client.generate, ledger)
+            pipeline = Pipeline(plan_of(recipe, parts, ledger.regenerate()), recorder.generate)
+            progress.pipeline, progress.stats, progress.phase = pipeline, lambda: client.stats, "generating"
+            progress.goal = sum(one.quota for one in parts.sequences)
+            seen = await _until_interrupted(_consume(pipeline, recorder, ledger, progress), interrupt)
+            if seen is not None and not pipeline.stopped:
+                await asyncio.to_thread(ledger.keep_only, seen)
+            ends = pipeline.ends()
+            ledger.record_ends(ends)
+            if seen is not None and not pipeline.stopped and parts.pairs:
+                progress.phase = "making pairs"
+                await _until_interrupted(make_pairs(parts, ledger, recorder.generate), interrupt)
+            stats = client.stats
+    finally:
+        await asyncio.to_thread(cache.close)
+    stop, reason = _why_it_ended(ends, pipeline, interrupt)
+    session = Session(
+        started=started.isoformat(timespec="seconds"),
+        ended=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - clock, 3),
+        requests=stats.requests,
+        cache_hits=stats.cache_hits,
+        rate_limited=stats.rate_limited,
+        retries=stats.retries,
+        input_tokens=stats.input_tokens,
+        output_tokens=stats.output_tokens,
+        cost=stats.cost,
+        stop=stop,
+        version=__version__,
+    )
+    ledger.add_session(session)
+    progress.phase = "writing"
+    written = await asyncio.to_thread(outputs.write_all, ledger, recipe, parts, folder)
+    return RunResult(
+        folder=folder,
+        accepted=written.accepted,
+        candidates=written.candidates,
+        goal=progress.goal,
+        stop=stop,
+        reason=reason,
+        ends=tuple(ends),
+        session=session,
+        written=written,
+    )
+
+
+@dataclass
+class Recorder:
+    """Stands between strategies and the client: remembers each reply for the ledger's accounts, and answers a request that failed for good
+    in this run before with the same error, unsent."""
+
+    client: Generate
+    ledger: Ledger
+    calls: dict[str, Call] = field(default_factory=dict)
+    errors: dict[str, tuple[str, str, int | None]] = field(init=False)
+    fresh_errors: list[tuple[str, str, str, int | None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.errors = self.ledger.errors()
+
+    async def generate(self, request: Request) -> Response:
+        """A `Generate` for strategies and judges."""
+        name = _request_digest(request) if self.errors else ""
+        if name in self.errors:
+            reason, message, status = self.errors[name]
+            raise RequestRejected(message, reason=reason, status=status)
+        try:
+            response = await self.client(request)
+        except RequestRejected as error:
+            self.fresh_errors.append((_request_digest(request), error.reason, str(error), error.status))
+            raise
+        self.calls[response.key] = Call(
+            key=response.key,
+            model=request.model,
+            model_id=response.model,
+            purpose=request.purpose,
+            usage=response.usage,
+            cost=response.cost,
+            finish_reason=response.finish_reason,
+            simulated=response.simulated,
+        )
+        return response
+
+    def behind(self, outcomes: list[Outcome]) -> list[Call]:
+        """The calls that these outcomes were made from."""
+        keys = {key for outcome in outcomes for key in outcome.item.provenance.requests}
+        return [self.calls[key] for key in sorted(keys) if key in self.calls]
+
+
+async def _consume(pipeline: Pipeline, recorder: Recorder, ledger: Ledger, progress: Progress) -> set[str]:
+    """Move outcomes from the pipeline to the ledger; the ids of all that came out."""
+    seen: set[str] = set()
+    waiting: list[tuple[int, Outcome]] = []
+    flushed = time.monotonic()
+
+    async def flush() -> None:
+        nonlocal waiting, flushed
+        batch, waiting, flushed = waiting, [], time.monotonic()
+        errors, recorder.fresh_errors = recorder.fresh_errors, []
+        await asyncio.to_thread(_store, ledger, batch, recorder.behind([outcome for _, outcome in batch]), errors)
+
+    try:
+        async with aclosing(pipeline.outcomes()) as outcomes:
+            async for outcome in outcomes:
+                waiting.append((len(seen), outcome))
+                seen.add(outcome.item.id)
+                progress.take(outcome)
+                if len(waiting) >= FLUSH_EVERY or time.monotonic() - flushed >= FLUSH_SECONDS:
+                    await flush()
+    finally:
+        await asyncio.shield(flush())
+    return seen
+
+
+def _store(ledger: Ledger, batch: list[tuple[int, Outcome]], calls: list[Call], errors: list[tuple[str, str, str, int | None]]) -> None:
+    ledger.write(batch, calls)
+    ledger.write_errors(errors)
+
+
+async def _until_interrupted(work: object, interrupt: asyncio.Event) -> set[str] | None:
+    """The work's result; None when `interrupt` was set first (the work is then cancelled and cleaned up)."""
+    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    bell = asyncio.create_task(interrupt.wait())
+    try:
+        await asyncio.wait({task, bell}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            result: set[str] | None = task.result()
+            return result
+        return None
+    finally:
+        for one in (task, bell):
+            if not one.done():
+                one.cancel()
+                with suppress(asyncio.CancelledError, ServiceStopped):
+                    await one
+
+
+def _why_it_ended(ends: list[SequenceEnd], pipeline: Pipeline, interrupt: asyncio.Event) -> tuple[str, str]:
+    if interrupt.is_set():
+        return "interrupted", "interrupted; run again to go on, nothing is paid twice"
+    if pipeline.stopped:
+        return pipeline.stopped, pipeline.stopped_detail
+    short = [end for end in ends if end.accepted < end.goal]
+    if not short:
+        return "goal_reached", "goal reached"
+    return short[0].stop, "; ".join(end.detail for end in short[:3]) + (f"; and {len(short) - 3} more" if len(short) > 3 else "")
+
+
+def _request_digest(request: Request) -> str:
+    return digest(
+        [
+            request.model,
+            request.messages,
+            request.prompt,
+            request.sampling,
+            request.response_schema,
+            request.draw,
+        ],
+        length=32,
+    )

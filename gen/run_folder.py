@@ -1,0 +1,95 @@
+"""A run's folder: one process at a time in it, and only the recipe it was made for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gen.errors import InputError, RecipeError, StorageError
+from gen.ledger import Ledger
+from gen.recipe import Recipe, fixed_part
+from gen.types import Persona, SeedTask, Sources, digest, thaw
+
+try:
+    import fcntl
+except ImportError:  # Windows: SQLite's own lock still keeps two writers apart
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process. Raises StorageError when another process is working in it or it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise StorageError(f"cannot use the folder {folder}: {error.strerror}") from error
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise StorageError(f"another sluice is working in {folder}: wait for it, or take another --out") from error
+    finally:
+        os.close(descriptor)
+
+
+def claim(ledger: Ledger, recipe: Recipe, sources: Sources) -> None:
+    """Bind the ledger to this recipe, or check that the recipe continues the one it was made for.
+
+    Goal, budget, rates, exports, card and gates may change. Raises RecipeError naming the first other key that did.
+    """
+    now = fixed_part(recipe.config) | {"sources": digest(thaw(sources))}
+    before = ledger.fact("fixed")
+    if before is not None:
+        changed = _added_topics_apart(before, now, ledger, sources)
+        if changed:
+            key = changed[0]
+            problem = (
+                f"this folder was made with another '{key}' (then {_short(before.get(key))}, now {_short(now.get(key))}): "
+                f"take another --out, or set it back"
+            )
+            raise RecipeError(problem, file=recipe.file, key=key)
+    ledger.set_fact("fixed", now)
+    ledger.set_fact("sources", thaw(sources))
+    ledger.set_fact("recipe", recipe.text)
+
+
+def kept_sources(ledger: Ledger) -> Sources | None:
+    """The sources as this run read them, None before its first start."""
+    data = ledger.fact("sources")
+    if data is None:
+        return None
+    return Sources(
+        topics=tuple(data["topics"]),
+        seed_tasks=tuple(SeedTask(**one) for one in data["seed_tasks"]),
+        personas=tuple(Persona(**one) for one in data["personas"]),
+    )
+
+
+def open_ledger(folder: Path) -> Ledger:
+    """The ledger of a finished or interrupted run. Raises InputError when the folder is none."""
+    if not folder.is_dir():
+        raise InputError(f"no such run folder: {folder}")
+    if not (folder / "run.db").is_file():
+        raise InputError(f"{folder} is no run folder: it has no run.db; `sluice run RECIPE --out {folder}` makes one")
+    return Ledger(folder / "run.db")
+
+
+def _added_topics_apart(before: dict[str, Any], now: dict[str, Any], ledger: Ledger, sources: Sources) -> list[str]:
+    """The keys that changed, but for topics that were only added to: those continue a run."""
+    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    old = kept_sources(ledger)
+    if old is not None and set(old.topics) <= set(sources.topics):
+        same = Sources(old.topics, sources.seed_tasks, sources.personas)
+        if digest(thaw(same)) == before.get("sources"):
+            keys = [key for key in keys if key != "sources" and not key.startswith("sources.topics")]
+    return sorted(keys, key=lambda key: (key == "sources", key))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "…"
