@@ -28,8 +28,8 @@ LONG_WORD = 6  # letters: from here on two swaps of neighbouring letters still a
 MAX_SLIPS = 64  # different words on either side that are compared letter by letter; more are no slips but another text
 
 _FUNCTION = """a an the this that these those it its of in on at by for from to with about into as and or but if then than so such is are
- was were be been being am do does did done have has had having will would shall should can could may might must i me my you your yours we us
- our he him his she her they them their there here what which who whom whose how when where why some any also just like s d ll m re ve
+ was were be been being am do does did done have has had having will would shall should can could may might must i me my you your yours we
+ us our he him his she her they them their there here what which who whom whose how when where why some any also just like s d ll m re ve
  one use using used via given provided following below above each"""
 _COURTESY = """please kindly hi hello hey dear thank thanks advance cheers greetings sorry appreciate appreciated grateful help request
  question favor favour need want like could would assist assistance task try know let lot much very regards"""

@@ -1,0 +1,70 @@
+"""The gate against near-duplicates: the same task again in other words, order, case, punctuation or politeness."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+
+from gen.minhash import BANDS, ROWS, Index, Scheme
+from gen.same_task import read, similarity, unpack
+from gen.turns import On, part
+from gen.types import Sample, Verdict, kept, rejected
+
+_LEEWAY = 0.7  # of the threshold: slips of the pen lower the overlap of the sets, the verification forgives them
+_MOST_VERIFIED = 64  # candidates with the same figures, the most alike first
+
+
+@dataclass(frozen=True)
+class NearDup:
+    """Rejects a sample that asks for the same task as an accepted one: `near_duplicate`, the detail names its id and the similarity.
+
+    Candidates come from a MinHash index over content words (`bands` × `rows`; 25 × 5 finds .99 of the pairs at Jaccard .7 and all but
+    one in 50,000 at .9). `gen.same_task` then decides: another number, name, negation or replaced word is another task, and
+    `threshold` is the share of content words both must have (0.7, the usual bound for near-duplicates: Lee et al. 2022 use .8 on
+    longer texts). `on` says what is compared: the instruction (all user turns), the reply or both.
+
+    >>> from gen.types import Message
+    >>> gate = NearDup()
+    >>> gate.remember(Sample("s-1", (Message("user", "Find the square root of 64."),)))
+    >>> gate.check(Sample("s-2", (Message("user", "Please calculate the square root of 64!"),))).detail
+    'same task as s-1 (similarity 1.00, threshold 0.7)'
+    >>> gate.check(Sample("s-3", (Message("user", "Find the square root of 81."),))).keep
+    True
+    """
+
+    threshold: float = 0.7
+    on: On = "instruction"
+    bands: int = BANDS
+    rows: int = ROWS
+    _index: Index = field(init=False, repr=False, compare=False)
+    _ids: list[str] = field(init=False, repr=False, compare=False, default_factory=list)
+    _facts: array[int] = field(init=False, repr=False, compare=False, default_factory=lambda: array("q"))
+    _readings: list[bytes] = field(init=False, repr=False, compare=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold <= 1:
+            raise ValueError(f"threshold is a share of words, more than 0 and at most 1, got {self.threshold}")
+        if not (1 <= self.bands <= 256 and 1 <= self.rows <= 32):
+            raise ValueError(f"bands are 1 to 256 and rows 1 to 32, got {self.bands} × {self.rows}")
+        object.__setattr__(self, "_index", Index(Scheme(self.bands, self.rows)))
+
+    def check(self, sample: Sample) -> Verdict:
+        reading = read(part(sample, self.on))
+        facts = reading.facts
+        alike = self._index.alike(reading.content, self.threshold * _LEEWAY)
+        for position in [position for position, _ in alike if self._facts[position] == facts][:_MOST_VERIFIED]:
+            share = similarity(reading, unpack(self._readings[position]))
+            if share >= self.threshold:
+                detail = f"same task as {self._ids[position]} (similarity {share:.2f}, threshold {self.threshold:g})"
+                return rejected("near_dup", "near_duplicate", detail)
+        return kept("near_dup")
+
+    def remember(self, sample: Sample) -> None:
+        reading = read(part(sample, self.on))
+        self._index.add(reading.content)
+        self._ids.append(sample.id)
+        self._facts.append(reading.facts)
+        self._readings.append(reading.pack())
+
+
+PLUGIN = NearDup
