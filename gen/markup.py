@@ -49,6 +49,13 @@ def markdown(text: str) -> str:
     return escaped.replace("://", ":&#47;&#47;").replace("www.", "www&#46;").replace("@", "&#64;")
 
 
+def fenced(text: str) -> str:
+    """The text as a code block whose fence is longer than any run of backticks in it, so that nothing in it is Markdown or HTML."""
+    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}text\n{visible(text)}\n{fence}"
+
+
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str | int | float]]) -> str:
     """A Markdown table; numbers are right-aligned when the first row has one in that column. Empty without rows."""
     body = [list(row) for row in rows]

@@ -1,8 +1,8 @@
 """Plots as SVG text: bars, heat, ridge, lines, dots. No library, no script, the same bytes for the same numbers.
 
-Each function takes numbers that are ready to draw and returns one or more `<svg>`; it computes nothing about the data. Colours are CSS variables
-of the page (`STYLE` brings them, with a set of their own in the dark): blue and orange of Okabe and Ito's palette, which colour-blind
-readers tell apart; the second one is hatched as well, so that colour is never the only sign. Every text is escaped here.
+Each function takes numbers that are ready to draw and returns one or more `<svg>`; it computes nothing about the data. Colours are CSS
+variables of the page (`STYLE` brings them, with a set of their own in the dark): blue and orange of Okabe and Ito's palette, which
+colour-blind readers tell apart; the second one is hatched as well, so that colour is never the only sign. Every text is escaped here.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ _GAP = 10
 
 STYLE = """
 :root{--paper:#fff;--page:#f6f7f9;--ink:#1a1d21;--muted:#5b6470;--grid:#dfe3e8;--kept:#0072b2;--lost:#d55e00;--bad:#b3261e;--note:#fff6e5}
-@media (prefers-color-scheme:dark){:root{--paper:#16191d;--page:#0f1114;--ink:#e8eaed;--muted:#a3abb5;--grid:#30363d;--kept:#56b4e9;--lost:#e69f00;
---bad:#ff8a80;--note:#2b2413}}
+@media (prefers-color-scheme:dark){:root{--paper:#16191d;--page:#0f1114;--ink:#e8eaed;--muted:#a3abb5;--grid:#30363d;--kept:#56b4e9;
+--lost:#e69f00;--bad:#ff8a80;--note:#2b2413}}
 svg.plot{display:block;width:100%;height:auto;font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif}
 .plot text{fill:var(--ink)}.plot .m{fill:var(--muted)}.plot .on{fill:var(--paper)}.plot .r{text-anchor:end}.plot .c{text-anchor:middle}
 .plot .kept{fill:var(--kept)}.plot .lost{fill:var(--lost)}.plot .hatch{stroke:var(--paper);stroke-width:2;opacity:.6}
-.plot .grid{stroke:var(--grid);stroke-width:1}.plot .axis{stroke:var(--muted);stroke-width:1}.plot .empty{fill:none;stroke:var(--grid)}
-.plot .line{fill:none;stroke:var(--kept);stroke-width:2;stroke-linejoin:round;stroke-linecap:round}.plot .area{fill:var(--kept);fill-opacity:.22}
-.plot .mark{stroke:var(--ink);stroke-width:2}.plot .range{stroke:var(--ink);stroke-width:1.2}.plot .limit{stroke:var(--lost);stroke-width:1.5;stroke-dasharray:4 3}
+.plot .faint{stroke:var(--muted);stroke-width:1;opacity:.5}.plot .empty{fill:none;stroke:var(--grid)}
+.plot .grid{stroke:var(--grid);stroke-width:1}.plot .mark{stroke:var(--ink);stroke-width:2}.plot .range{stroke:var(--ink);stroke-width:1.2}
+.plot .line{fill:none;stroke:var(--kept);stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
+.plot .area{fill:var(--kept);fill-opacity:.22}.plot .limit{stroke:var(--lost);stroke-width:1.5;stroke-dasharray:4 3}
 .multiples{display:grid;grid-template-columns:repeat(auto-fill,minmax(210px,1fr));gap:.8rem}
 """
 
@@ -116,7 +117,7 @@ def heat(label: str, rows: Sequence[str], columns: Sequence[str], cells: Sequenc
     wide = min(120.0, (WIDTH - left - _GAP) / max(1, len(columns)))
     slanted = any(_width(column) > wide - 6 for column in columns)
     head = 78 if slanted else 22
-    hatch, pattern = _hatch(label)
+    hatch, pattern = _hatch(label, "faint")
     parts = [pattern]
     for at, column in enumerate(columns):
         x = left + _GAP + wide * at
@@ -165,7 +166,7 @@ def ridge(label: str, rows: Sequence[Ridge], ticks: Sequence[Tick], axis: str) -
 
 
 def lines(label: str, panels: Sequence[Panel], *, x_axis: str, y_axis: str, top: float | None = None) -> str:
-    """Small multiples on one scale, each a picture of its own, so that they wrap on a phone. `top` is the end of the y axis, else the highest value."""
+    """Small multiples on one scale, each a picture of its own, so that they wrap on a phone. `top` ends the y axis if given."""
     highest = top if top is not None else max((y for panel in panels for _, y in panel.points), default=1.0)
     furthest = max((x for panel in panels for x, _ in panel.points), default=1.0)
     drawn = "".join(_panel(label, panel, highest or 1.0, furthest or 1.0, x_axis, y_axis) for panel in panels)
@@ -265,10 +266,10 @@ def _line(x: float, y: float, to_x: float, to_y: float, kind: str) -> str:
     return f'<line x1="{_n(x)}" y1="{_n(y)}" x2="{_n(to_x)}" y2="{_n(to_y)}" class="{kind}"/>'
 
 
-def _hatch(label: str) -> tuple[str, str]:
+def _hatch(label: str, kind: str = "hatch") -> tuple[str, str]:
     """The reference to a pattern of slanted lines and its definition, named after the plot so that names on one page differ."""
     name = "h" + hashlib.sha256(label.encode("utf-8", "replace")).hexdigest()[:8]
-    stroke = '<line x1="0" y1="0" x2="0" y2="6" class="hatch"/>'
+    stroke = f'<line x1="0" y1="0" x2="0" y2="6" class="{kind}"/>'
     shape = f'<pattern id="{name}" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">{stroke}</pattern>'
     return f"url(#{name})", f"<defs>{shape}</defs>"
 

@@ -1,0 +1,136 @@
+"""README.md of a run folder: a dataset card whose header makes `datasets.load_dataset(folder)` and the Hub find every split.
+
+Columns are declared, not left to inference: a score column that begins with empty or whole numbers would be read as another type and
+refuse the rest. Splits without rows are left out, since a reader fails on an empty file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from gen.figures.concerns import SIMULATED
+from gen.figures.whole import Figures
+from gen.figures.wording import size_of
+from gen.markup import markdown, markdown_table, visible
+from gen.record import Export, RunRecord
+
+_FILES = (
+    ("data-card.md", "what it may be used for, who approved it, how it was made"),
+    ("quality-report.md, report.html", "the figures, and samples to read"),
+    ("accepted.jsonl", "every accepted sample with scores and provenance"),
+    ("rejected.jsonl", "every rejected candidate with its gate and reason"),
+    ("recipe.yaml, run.db", "what was asked, and the ledger of what happened"),
+)
+_LANGUAGE_CODE = re.compile(r"[a-z]{2,3}")
+_LICENSE_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,40}")
+
+
+@dataclass(frozen=True)
+class Readme:
+    """The README with its YAML header."""
+
+    takes: ClassVar[str] = "run"
+    file: ClassVar[str] = "README.md"
+
+    def text(self, record: RunRecord, figures: Figures) -> str:
+        header = "\n".join(_header(record, figures))
+        body = "\n\n".join(block.rstrip() for block in _body(record, figures) if block)
+        return f"---\n{header}\n---\n\n{body}\n"
+
+
+def _header(record: RunRecord, figures: Figures) -> Iterator[str]:
+    yield f"pretty_name: {_quoted(record.card.title or record.name)}"
+    license_id = record.card.license.lower()
+    if record.card.license:
+        known = _LICENSE_ID.fullmatch(license_id)
+        yield f"license: {license_id if known else 'other'}"
+        if not known:
+            yield f"license_name: {_quoted(record.card.license)}"
+    languages = [code for code in re.split(r"[,\s]+", record.card.language.lower()) if _LANGUAGE_CODE.fullmatch(code)]
+    if languages:
+        yield "language:"
+        yield from (f"- {_quoted(code)}" for code in languages)
+    yield "task_categories:\n- text-generation"
+    yield "tags:\n- synthetic" + ("\n- simulated" if figures.simulated else "")
+    yield f"size_categories:\n- {size_of(figures.accepted)}"
+    filled = [export for export in record.exports if any(export.rows.values())]
+    if filled:
+        yield "configs:"
+    for at, export in enumerate(filled):
+        yield from _config(export, default=at == 0)
+    if any(export.columns for export in filled):
+        yield "dataset_info:"
+    for export in filled:
+        if export.columns:
+            yield f"- config_name: {_quoted(export.folder)}\n  features:"
+            yield from (line for name, kind in export.columns.items() for line in _feature(name, kind, "  "))
+
+
+def _config(export: Export, *, default: bool) -> Iterator[str]:
+    yield f"- config_name: {_quoted(export.folder)}"
+    if default:
+        yield "  default: true"
+    yield "  data_files:"
+    for split, rows in export.rows.items():
+        if rows:
+            yield f"  - split: {split}\n    path: {_quoted(f'{export.folder}/{split}.jsonl')}"
+
+
+def _feature(name: str, kind: Any, indent: str) -> Iterator[str]:
+    yield f"{indent}- name: {name}"
+    yield from _kind(kind, indent + "  ")
+
+
+def _kind(kind: Any, indent: str) -> Iterator[str]:
+    """A column's type in the header's own notation: a name, a list of a type, or fields."""
+    if isinstance(kind, str):
+        yield f"{indent}dtype: {kind}"
+    elif isinstance(kind, Mapping):
+        yield f"{indent}struct:"
+        for name, inner in kind.items():
+            yield from _feature(name, inner, indent)
+    elif isinstance(kind[0], str):
+        yield f"{indent}list: {kind[0]}"
+    elif isinstance(kind[0], Mapping):
+        yield f"{indent}list:"
+        for name, inner in kind[0].items():
+            yield from _feature(name, inner, indent)
+    else:
+        yield f"{indent}list:"
+        yield from _kind(kind[0], indent + "  ")
+
+
+def _body(record: RunRecord, figures: Figures) -> Iterator[str]:
+    yield f"# {markdown(record.card.title or record.name)}"
+    if figures.simulated:
+        yield f"> [!CAUTION]\n> **{SIMULATED}**"
+    if record.card.description:
+        yield markdown(record.card.description)
+    yield f"{figures.accepted:,} accepted of {figures.candidates:,} candidates, made with Sluice {markdown(record.version)}."
+    filled = [export for export in record.exports if any(export.rows.values())]
+    if filled:
+        first = next(split for split, rows in filled[0].rows.items() if rows)
+        yield (
+            "## Load\n\n```python\nfrom datasets import load_dataset\n\n"
+            + "\n".join(f'load_dataset("path/to/this/folder", "{export.folder}", split="{first}")' for export in filled)
+            + "\n```"
+        )
+        splits = list(dict.fromkeys(split for export in filled for split in export.rows))
+        yield markdown_table(
+            ("Folder", *splits), [(f"{export.folder}/", *(export.rows.get(split, 0) for split in splits)) for export in filled]
+        )
+    if record.packed:
+        yield f"`{record.packed.folder}/` is packed for {markdown(record.packed.tokenizer)}: `datasets.load_from_disk`."
+    yield "## Files\n\n" + "\n".join(f"- `{name}`: {what}" for name, what in _FILES)
+
+
+def _quoted(text: str) -> str:
+    """A YAML double-quoted scalar; JSON's notation is one as long as nothing invisible is left to escape."""
+    return json.dumps(" ".join(visible(text).split()), ensure_ascii=False)
+
+
+PLUGIN = Readme

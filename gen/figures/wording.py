@@ -1,0 +1,68 @@
+"""Numbers as a reader sees them, the same in every paper."""
+
+from __future__ import annotations
+
+from gen.figures.whole import Figures
+from gen.record import GateLine, RunRecord
+
+UNKNOWN = "unknown"
+
+
+def usd(value: float | None) -> str:
+    """Dollars with enough digits to see a small price; None is unknown, never 0.
+
+    >>> usd(None), usd(0.000412), usd(12.3), usd(0.0)
+    ('unknown', '$0.00041', '$12.30', '$0.00')
+    """
+    if value is None:
+        return UNKNOWN
+    return f"${value:,.2f}" if value >= 1 or value == 0 else f"${value:.2g}" if value >= 0.0001 else f"${value:.6f}"
+
+
+def percent(value: float) -> str:
+    """A share as a percentage; one that is small but not 0 does not read as 0 %.
+
+    >>> percent(0.413), percent(0.0004), percent(0.9999), percent(1)
+    ('41 %', '< 1 %', '> 99 %', '100 %')
+    """
+    if 0 < value < 0.01:
+        return "< 1 %"
+    if 0.99 < value < 1:
+        return "> 99 %"
+    return f"{value:.0%}".replace("%", " %")
+
+
+def total_cost(figures: Figures) -> str:
+    """The whole cost; what is known of it when a price is missing."""
+    cost = figures.cost
+    if not cost.unpriced:
+        return usd(cost.total)
+    known = f", at least {usd(cost.known)}" if cost.known else ""
+    return f"{UNKNOWN} ({cost.unpriced:,} of {cost.calls:,} replies have no known price{known})"
+
+
+def gate_options(gate: GateLine) -> str:
+    """A gate's options in one line: `minimum 4, judge rubric`."""
+    return ", ".join(f"{name} {_value(value)}" for name, value in gate.options) or "defaults"
+
+
+def dates(record: RunRecord) -> str:
+    """From the first to the last day of work on the run."""
+    days = sorted({moment[:10] for session in record.sessions for moment in (session.started, session.ended) if moment})
+    if not days:
+        return UNKNOWN
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+
+
+def size_of(rows: int) -> str:
+    """The Hub's size category.
+
+    >>> size_of(12), size_of(40_000)
+    ('n<1K', '10K<n<100K')
+    """
+    bounds = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+    return next((name for bound, name in bounds if rows < bound), "n>1M")
+
+
+def _value(value: object) -> str:
+    return "/".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
