@@ -41,6 +41,8 @@ def find_file(value: str, *, folder: Path, where: str, shipped: Mapping[str, Pat
 
     Raises InputError for a folder, a special file or nothing at all, with the nearest names that exist.
     """
+    if not value.strip():
+        raise InputError(f"{where}: an empty file name: name a file or write a list in brackets: [one, two]")
     try:
         path = folder / value
         if path.is_file():
@@ -48,13 +50,14 @@ def find_file(value: str, *, folder: Path, where: str, shipped: Mapping[str, Pat
         if value in shipped:
             return shipped[value]
         exists, is_folder = path.exists(), path.is_dir()
+        beside = _file_names(path if is_folder else path.parent)
     except (OSError, ValueError) as error:
-        raise InputError(f"{where}: {shown(value)} cannot be a file name: {_why(error)}") from error
+        raise InputError(f"{where}: {shown(value)} cannot be read as a file: {_why(error)}") from error
     if is_folder:
-        raise InputError(f"{where}: {shown(value)} is a folder: name a file in it{_nearby(path, '', {})}")
+        raise InputError(f"{where}: {shown(value)} is a folder: name a file in it{', e.g. ' if beside else ''}{', '.join(beside[:3])}")
     if exists:
         raise InputError(f"{where}: {shown(value)} is no regular file: name a text file")
-    raise InputError(f"{where}: no file {shown(value)} beside the recipe or shipped{_nearby(path.parent, value, shipped)}")
+    raise InputError(f"{where}: no file {shown(value)} beside the recipe{_instead(value, beside, shipped)}")
 
 
 def shipped_folder(name: str, suffix: str) -> dict[str, Path]:
@@ -184,15 +187,15 @@ def _parsed(line: str, place: str) -> Json:
         raise InputError(f"{place}: invalid JSON: {error.msg} (column {error.colno})") from error
 
 
-def _nearby(folder: Path, name: str, shipped: Mapping[str, Path]) -> str:
-    beside = sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
-    if not name:
-        return f", e.g. {', '.join(beside[:3])}" if beside else ""
-    last = Path(name).name
-    close = get_close_matches(last, [*beside, *shipped], n=3, cutoff=0.6)
-    guess = f": did you mean {' or '.join(repr(match) for match in close)}?" if close else ""
-    stems = sorted({path.stem for path in shipped.values()})
-    return f"{guess}{';' if guess else ':'} shipped: {', '.join(stems)}" if stems else guess
+def _file_names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+
+
+def _instead(name: str, beside: list[str], shipped: Mapping[str, Path]) -> str:
+    ours = sorted({path.stem for path in shipped.values()})
+    close = get_close_matches(Path(name).name[:_SHOWN_CHARACTERS], [*beside, *ours], n=2)
+    guess = f": did you mean {' or '.join(shown(match) for match in close)}?" if close else ":"
+    return f"{guess} write a file's path, a list in brackets ([one, two]) or a list that Sluice ships ({', '.join(ours)})"
 
 
 def _why(error: OSError | ValueError) -> str:
