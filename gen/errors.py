@@ -1,16 +1,16 @@
 """Every error this package raises.
 
-    SluiceError                 the root: main() catches it once, prints one line, exits 2
-    ├── RecipeError             a recipe that cannot be run as written: file, line, key, value, what would be right
-    ├── InputError              a file, folder or argument from outside that cannot be used
-    ├── PromptError             a prompt file that is missing, broken or asked for an undefined variable
-    ├── StorageError            a database or an output that cannot be read or written (disk full, corrupted, newer version)
-    └── ProviderError           one call to a model failed
-        ├── RequestRejected     final for this request: 400, 404, 422, content policy, context too long
-        ├── ServiceStopped      final for the whole run: invalid key (401, 403) or quota gone; the run stops, everything is kept
-        │   └── BudgetReached   the recipe's budget leaves no room for the next call
-        ├── RateLimited         429: wait, then ask again; spends no attempt
-        └── Unavailable         transient: 408, 409, 5xx, 529, reset, timeout, truncated or invalid body
+SluiceError                 the root: main() catches it once, prints one line, exits 2
+├── RecipeError             a recipe that cannot be run as written: file, line, key, value, what would be right
+├── InputError              a file, folder or argument from outside that cannot be used
+├── PromptError             a prompt file that is missing, broken or asked for an undefined variable
+├── StorageError            a database or an output that cannot be read or written (disk full, corrupted, newer version)
+└── ProviderError           one call to a model failed
+    ├── RequestRejected     final for this request: 400, 404, 422, content policy, context too long
+    ├── ServiceStopped      final for the whole run: invalid key (401, 403) or quota gone; the run stops, everything is kept
+    │   └── BudgetReached   the recipe's budget leaves no room for the next call
+    ├── RateLimited         429: wait, then ask again; spends no attempt
+    └── Unavailable         transient: 408, 409, 5xx, 529, reset, timeout, truncated or invalid body
 """
 
 from __future__ import annotations

@@ -1,0 +1,95 @@
+"""`sluice gate`: any dataset through the gates."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gen import plugins
+from gen.errors import InputError, RecipeError
+from gen.gate_file import GateCounts, gate_file
+from gen.parts import build_parts
+from gen.pipeline import NamedGate
+from gen.recipe import DEFAULT_GATES, load
+
+EXIT_DONE, EXIT_UNREADABLE_LINES = 0, 1
+
+
+def command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON Lines, plain or gzip; its shape is found out.")],
+    out: Annotated[Path, typer.Option(help="The folder for accepted.jsonl, rejected.jsonl and unreadable.jsonl.")],
+    recipe: Annotated[Path | None, typer.Option(help="Take the gates of this recipe.")] = None,
+    gates: Annotated[str, typer.Option(help="Take these gates, names separated by commas, with their defaults.")] = "",
+    without: Annotated[str, typer.Option(help="Leave these gates out, names separated by commas.")] = "",
+    language: Annotated[str, typer.Option(help="The language that the language gate wants.")] = "en",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+) -> int:
+    """Put any dataset through the gates. By default the whole offline chain runs, and duplicates are told by the user's turn.
+
+    Exit status: 0 though records were rejected, 1 if lines were unreadable, 2 if the file was.
+    """
+    if recipe is not None and gates:
+        raise InputError("give --recipe or --gates, not both")
+    chain = _of_recipe(recipe) if recipe is not None else _named(_split(gates) or list(DEFAULT_GATES), language)
+    chain = _without(chain, _split(without))
+    if file.is_dir():
+        raise InputError(f"{file} is a folder: name a file in it")
+    live = sys.stderr.isatty() and not as_json
+    counts = gate_file(file, out, chain, progress=_show if live else lambda _: None)
+    if live:
+        print("\r\033[K", end="", file=sys.stderr)
+    print(json.dumps(_as_json(counts, out)) if as_json else _closing(counts, out))
+    return EXIT_UNREADABLE_LINES if counts.unreadable else EXIT_DONE
+
+
+def _named(names: list[str], language: str) -> list[NamedGate]:
+    try:
+        return [NamedGate(name, plugins.build("gates", name, {"language": language} if name == "language" else {})) for name in names]
+    except RecipeError as error:
+        raise InputError(str(error)) from error
+
+
+def _of_recipe(file: Path) -> list[NamedGate]:
+    gates = list(build_parts(load(file)).gates)
+    judged = [one.name for one in gates if one.scores]
+    if judged:
+        print(f"sluice: left out, since no judge is asked here: {', '.join(judged)}", file=sys.stderr)
+    return [one for one in gates if not one.scores]
+
+
+def _without(gates: list[NamedGate], names: list[str]) -> list[NamedGate]:
+    known = [one.name for one in gates]
+    for name in names:
+        if name not in known:
+            raise InputError(f"--without {name}: {plugins.suggest(name, known)}")
+    return [one for one in gates if one.name not in names]
+
+
+def _split(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _show(counts: GateCounts) -> None:
+    print(f"\r\033[K{counts.records:,} read, {counts.accepted:,} accepted, {counts.rejected:,} rejected", end="", file=sys.stderr)
+
+
+def _closing(counts: GateCounts, out: Path) -> str:
+    lines = [f"{counts.records} records: {counts.accepted} accepted, {counts.rejected} rejected, {counts.unreadable} unreadable"]
+    lines += [f"  {count:>7}  {reason}" for reason, count in counts.reasons.most_common()]
+    if counts.replaced:
+        lines.append(f"  {counts.replaced} accepted with replacements")
+    if counts.unreadable:
+        shown = ", ".join(map(str, counts.unreadable_lines[:10])) + (" …" if counts.unreadable > 10 else "")
+        why = ", ".join(f"{reason} {count}" for reason, count in counts.unreadable_reasons.most_common())
+        lines.append(f"  unreadable lines: {shown} ({why}); all of them in {out / 'unreadable.jsonl'}")
+    lines.append(f"wrote {out / 'accepted.jsonl'} and {out / 'rejected.jsonl'}")
+    return "\n".join(lines)
+
+
+def _as_json(counts: GateCounts, out: Path) -> dict[str, Any]:
+    return asdict(counts) | {"records": counts.records, "out": str(out)}
