@@ -47,7 +47,7 @@ _SCRIPTS = tuple(
 # Frequent in English and in no other language written in Latin letters: no Dutch "of", Danish "for", German "was" or French "on".
 _ENGLISH = frozenset(
     "the and that with this you your which they their there would from were been our has because when what how about into than then these "
-    "those should could must each every using use create write given are it's can't don't its such through between while where who".split()
+    "those should could must each every using use create write given are it's can't don't its such through between while where who here's there's let's".split()
 )
 _COMMON_ENGLISH = _ENGLISH | frozenset("of to is it in on for by an as at be we i he she not or no yes".split())
 _ASCII_WORD = re.compile(r"[a-z]{1,24}(?:'[a-z]{1,3})?")
@@ -82,6 +82,11 @@ def near(codes: frozenset[str]) -> bool:
     (True, False)
     """
     return any(codes <= pair for pair in _NEAR)
+
+
+def english_words(text: str) -> int:
+    """How many words of the beginning are frequent in English and in no other language: names and code around them may mislead."""
+    return sum(word in _ENGLISH for word in _ASCII_WORD.findall(text[:READ].lower()))
 
 
 def second_opinion(text: str) -> str:

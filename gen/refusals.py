@@ -1,4 +1,4 @@
-"""Keep answers; drop replies that decline to answer.
+"""How much a text looks like a refusal.
 
 A refusal shows in how a reply opens: the writer's own inability joined to an act of helping ("I can't provide", "I'm unable to assist"),
 moral framing of the request, a redirection to something else. None of these alone is enough: a character in a story can't sleep, a
@@ -10,15 +10,11 @@ et al. 2024) and confirmed on the other.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-
-from gen.text import contents
-from gen.types import Sample, Verdict, kept, rejected
 
 _OPENING = 400  # characters: declining comes first; a long answer may well warn of harm further down
 _READ = 2_500
 _LONG = 700  # a reply that declines and goes on for longer, or lists steps, has answered something
-_THRESHOLD = 3.0
+REFUSED_FROM = 3.0
 
 # One of these words stands in every refusal of the languages below; most replies hold none and are done after one search.
 _TRIGGER = re.compile(
@@ -107,41 +103,14 @@ _OTHER = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Rejects replies that decline (`refusal`) and, unless `partial` is false, those that decline and then answer something else or only
-    a part (`partial_refusal`). An honest "I don't know" is no refusal, nor is putting a false premise right.
-
-    English by weighted signals, some twenty-five other languages by their usual phrases.
-    Reasons: `refusal`, `partial_refusal`.
-
-    >>> from gen.types import Message
-    >>> PLUGIN().check(Sample("1", (Message("assistant", "I'm sorry, but I can't help with that."),))).reason
-    'refusal'
-    """
-
-    partial: bool = True
-
-    def check(self, sample: Sample) -> Verdict:
-        for text in contents(sample, "assistant"):
-            weight = refusal_weight(text)
-            if weight < _THRESHOLD:
-                continue
-            if not _answers_something(text):
-                return rejected("refusal", "refusal", f"weight {weight:.1f}, refused from {_THRESHOLD:.0f}")
-            if self.partial:
-                return rejected("refusal", "partial_refusal", f"weight {weight:.1f}, refused from {_THRESHOLD:.0f}, then goes on")
-        return kept("refusal")
-
-
 def refusal_weight(text: str) -> float:
     """How much the text looks like a refusal: 0 for most replies, from 3 on it is taken for one."""
     body = text[:_READ].lower().replace("’", "'").strip()
     opening = body[:_OPENING]
     if not body.isascii() and _OTHER_TRIGGER.search(opening) and _OTHER.search(opening):
-        return _THRESHOLD
+        return REFUSED_FROM
     if _TRIGGER.search(opening) is None:
-        return _THRESHOLD if _OTHER_TRIGGER.search(opening) and _OTHER.search(opening) else 0.0
+        return REFUSED_FROM if _OTHER_TRIGGER.search(opening) and _OTHER.search(opening) else 0.0
     return max(0.0, _for(body, opening) - _against(body, opening))
 
 
@@ -164,8 +133,6 @@ def _against(body: str, opening: str) -> float:
     return weight + (1.0 if len(_STEP.findall(body)) >= 3 else 0.0)
 
 
-def _answers_something(text: str) -> bool:
+def goes_on(text: str) -> bool:
+    """Whether a text that declines goes on to answer something: it is long, or lists steps."""
     return len(text) > _LONG or len(_STEP.findall(text[:_READ])) >= 2
-
-
-PLUGIN = Refusal

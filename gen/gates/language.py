@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from gen.language import MIXED, SURE, UNDETERMINED, detect, near, second_opinion, sure_languages
+from gen.language import MIXED, SURE, UNDETERMINED, detect, english_words, near, second_opinion, sure_languages
 from gen.text import code_share, contents, words
 from gen.types import Sample, Verdict, kept, rejected
 
@@ -73,9 +73,13 @@ def _objection(text: str, wanted: frozenset[str]) -> tuple[str, str] | None:
         return None if found <= wanted else ("mixed_language", " and ".join(sorted(found)))
     if confidence < _NEIGHBOUR and any(near(frozenset((code, other))) for other in wanted):
         return None
-    if confidence < SURE and (len(words(text)) < _WORDS or second_opinion(text) in wanted):
+    if confidence < SURE and (_doubtful(text, wanted) or second_opinion(text) in wanted):
         return None
     return None if code_share(text) > _CODE else ("wrong_language", code)
+
+
+def _doubtful(text: str, wanted: frozenset[str]) -> bool:
+    return len(words(text)) < _WORDS or ("en" in wanted and english_words(text) > 1)
 
 
 def _asked_for(found: str, asked: str) -> bool:
