@@ -7,7 +7,7 @@ a domain is adding a file.
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -28,11 +28,13 @@ STOP_WORDS = frozenset(
 # Words that say what to do with a topic rather than what the topic is.
 TASK_WORDS = frozenset(
     WORDS.findall(
-        """answer answers apply ask asked brief briefly choose classify compare concise consider create decide describe detail details
-    detailed difference discuss draft each evaluate example examples explain five following four generate give given help helps identify
-    instruction instructions list make name need needs outline paragraph people plan propose provide question questions reply respond
-    review rewrite say sentence sentences short show steps suggest summarise summarize task tasks tell ten text think three topic two use
-    using want well word words work works write"""
+        """add address advice agree answer answers apply argue ask asked assume avoid brief briefly checklist choose classify
+        compare concise consider create decide describe detail details detailed difference differences discuss draft each
+        evaluate example examples explain five following formulate four generate give given help helps imagine identify
+        instruction instructions learn like list make mention message name need needs outline paragraph people plan point points
+        policy propose provide question questions reader reply respond review rewrite say sentence sentences short sketch story
+        suppose show shows steps suggest summarise summarize task tasks tell ten text think three topic two use using want wants
+        wish well word words work works write"""
     )
 )
 
@@ -64,20 +66,19 @@ def domains() -> tuple[Domain, ...]:
 
 
 def find_domain(text: str) -> Domain | None:
-    """The domain whose cues occur most in `text` (longer cues count more), None when there is none; of `text` 4,000 characters count."""
+    """The domain whose cues and phrases share most words with the first 4,000 characters of `text`, None when the words could belong to
+    any. A word counts less the more domains know it, so "capital" alone decides nothing and "mortgage" does."""
     lowered = text[:4000].lower()
-    words = set(WORDS.findall(lowered))
-    points: Counter[int] = Counter()
-    for word in words & _single_cues().keys():
-        for place in _single_cues()[word]:
-            points[place] += 1
+    points: defaultdict[int, float] = defaultdict(float)
+    weights = _word_weights()
+    for word in set(WORDS.findall(lowered)) & weights.keys():
+        for place, weight in weights[word]:
+            points[place] += weight
     for cue, place in _phrase_cues():
         if cue in lowered:
-            points[place] += 3
-    if not points:
-        return None
-    best = max(points.values())
-    return domains()[min(place for place, value in points.items() if value == best)]
+            points[place] += 3.0
+    best = max(points.values(), default=0.0)
+    return None if best < _ENOUGH else domains()[min(place for place, value in points.items() if value == best)]
 
 
 @lru_cache(maxsize=1024)
@@ -109,7 +110,8 @@ def focus_phrases(text: str) -> list[str]:
             elif run:
                 runs.append(" ".join(run))
                 run = []
-    return list(dict.fromkeys(run for run in runs if len(run) > 3))[:12]
+    runs = list(dict.fromkeys(run for run in runs if len(run) > 3))[:12]
+    return [run for run in runs if " " in run or len(run) > 7] or runs
 
 
 def _read(path: Path) -> Domain:
@@ -121,14 +123,22 @@ def _read(path: Path) -> Domain:
     return Domain(name=name.lstrip("# ").strip(), **found)
 
 
+_ENOUGH = 1.5  # a cue that one domain alone knows, or several words of its phrases
+
+
 @cache
-def _single_cues() -> dict[str, list[int]]:
-    cues: dict[str, list[int]] = {}
+def _word_weights() -> dict[str, list[tuple[int, float]]]:
+    """For each word the domains that know it: a cue weighs 2, any other word of a phrase 0.5, shared between all that know the word."""
+    known: dict[str, dict[int, float]] = {}
+    for place, domain in enumerate(domains()):
+        for kind in PHRASE_KINDS:
+            for word in content_words(" ".join(getattr(domain, kind))):
+                known.setdefault(word, {})[place] = 0.5
     for place, domain in enumerate(domains()):
         for cue in domain.cues:
             if " " not in cue:
-                cues.setdefault(cue, []).append(place)
-    return cues
+                known.setdefault(cue, {})[place] = 2.0
+    return {word: [(place, weight / len(places)) for place, weight in places.items()] for word, places in known.items()}
 
 
 @cache

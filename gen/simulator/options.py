@@ -48,7 +48,7 @@ class SimulatorOptions:
     `api_key` and `models` are checked only when given; a prompt longer than `context_tokens` or holding `reject_containing` gets a 400."""
 
     seed: int = 0
-    flaws: Mapping[str, float] = field(default=DEFAULT_FLAWS)
+    flaws: Mapping[str, float] = field(default_factory=lambda: DEFAULT_FLAWS)
     faults: Mapping[str, float] = field(default_factory=dict)
     latency_ms: float = 0.0
     jitter_ms: float = 0.0

@@ -14,7 +14,7 @@ Role = Literal["topic", "persona", "feedback", "document", "answer", "instructio
 
 _MAX_CHARACTERS = 60_000
 _MAX_BLOCKS = 64
-_TAG = re.compile(r"\s{0,8}<([A-Za-z][A-Za-z0-9_ -]{0,30})>")
+_TAG = re.compile(r"\s{0,8}<([A-Za-z][A-Za-z0-9_-]{0,30})(\s[^<>\n]{0,100})?>")
 _FENCE = re.compile(r"\s{0,3}(```|~~~|\"\"\")\s{0,3}([A-Za-z]{0,12})\s{0,8}$")
 _LABEL = re.compile(r"\s{0,3}(?:#{1,6}\s{0,2}|\*\*|\[)?([A-Za-z][A-Za-z0-9 _'-]{0,40}?)\s?(?:#{1,6}|\*\*|\])?\s?:(?:\*\*)?\s{0,3}(.*)$")
 _HEADING = re.compile(
@@ -106,7 +106,7 @@ _SINGULAR = frozenset().union(*(cues for _, cues in _ROLES))
 def _block_at(lines: list[str], place: int, frame: list[str]) -> tuple[Block | None, int]:
     line = lines[place]
     if tag := _TAG.match(line):
-        return _tagged(lines, place, tag.group(1), line[tag.end() :])
+        return _tagged(lines, place, (tag.group(1), tag.group(2) or ""), line[tag.end() :])
     if fence := _FENCE.match(line):
         return _fenced(lines, place, fence.group(1), frame)
     if heading := _HEADING.match(line):
@@ -122,7 +122,8 @@ def _block_at(lines: list[str], place: int, frame: list[str]) -> tuple[Block | N
     return None, place
 
 
-def _tagged(lines: list[str], place: int, name: str, rest: str) -> tuple[Block | None, int]:
+def _tagged(lines: list[str], place: int, tag: tuple[str, str], rest: str) -> tuple[Block | None, int]:
+    name, attributes = tag
     role = role_of(name)
     closing = f"</{name}>"
     collected = [rest]
@@ -131,7 +132,7 @@ def _tagged(lines: list[str], place: int, name: str, rest: str) -> tuple[Block |
             collected.append(lines[after])
         if closing in collected[-1]:
             collected[-1] = collected[-1].split(closing)[0]
-            return Block(role or "document", name, "\n".join(collected).strip()), after + 1
+            return Block(role or "document", f"{name}{attributes}", "\n".join(collected).strip()), after + 1
     return None, place
 
 

@@ -16,27 +16,27 @@ _OPENINGS = (
     "With {focus} in view, {actor} should begin with {record} and check what it says about {aspect}.",
     "The question of {focus} turns on {aspect}, and that is easier to settle than it looks.",
     "Much depends on {aspect} here, because {focus} can otherwise end in {risk}.",
-    "Seen from the position of {actor}, {focus} comes down to two tasks: {measure}, and {measure2}.",
+    "Seen from the position of {actor}, the case of {focus} comes down to two tasks: {measure}, and {measure2}.",
     "A good way into {focus} is to ask who owns {record} and what has to happen once {situation}.",
     "In short: {measure}, and treat {focus} as a matter of routine rather than as an exception.",
     "There are two sides to {focus}, and {setting} needs both of them to {goal}.",
     "Before anything else, {actor} has to separate {focus} from {aspect2}, since the two call for different steps.",
     "Regarding {focus}, experience in {setting} points to one rule: {measure}.",
-    "{Focus}: that is mostly a practical matter, and {record} is the place to start.",
+    "{Focus}: that is mostly a practical matter, and a look at {record} makes a good start.",
     "To deal with {focus} well, it helps to {measure} before {situation}.",
     "The honest answer about {focus} is that it depends on {aspect}, yet some steps are nearly always right.",
     "Anyone who looks at {focus} for the first time should read {record} and then {measure}.",
 )
 _REASONS = (
-    "The reason is simple: without such a step, {risk} becomes likely as soon as {situation}.",
+    "The reason is simple: without such a step, {setting} has to reckon with {risk} as soon as {situation}.",
     "This matters because {actor} rarely sees {record} and therefore cannot {goal} alone.",
     "Otherwise {setting} pays twice, first for {risk} and later for the repair.",
     "It also makes it easier to {goal}, which many plans forget.",
     "The link to {aspect} is close, as both rely on {record}.",
     "What looks like extra effort protects {actor} against {risk}.",
     "Without {record}, nobody can tell afterwards why {actor} decided as it happened.",
-    "Behind this lies {aspect}, which decides how much time is left when {situation}.",
-    "People tend to underrate {risk}, mainly because it shows up weeks later.",
+    "Behind this stands the matter of {aspect}, which decides how much time is left when {situation}.",
+    "People tend to underrate {risk}, mainly because the first signs show up weeks later.",
     "For {focus} this is decisive, because a later correction costs far more than an early one.",
     "Since {actor} and {actor2} see different parts of the picture, a shared view of {record} prevents {risk}.",
     "That is how {setting} can {goal} even when {situation}.",
@@ -56,7 +56,7 @@ _ACTIONS = (
     "As soon as {situation}, {actor} ought to {measure2} and inform {actor2}.",
 )
 _EXAMPLES = (
-    "Take {setting} as an example: {situation}, and only {record} shows what to do next.",
+    "Take {setting} as an example: {situation}, and the answer has to come from {record}.",
     "Suppose {situation}; then {actor} would {measure} before touching {record}.",
     "One team needed {period} to {measure}, and the number of open questions fell by about {n} in ten.",
     "In {setting}, for instance, {actor} keeps {record} up to date and meets {actor2} every month.",
@@ -64,17 +64,17 @@ _EXAMPLES = (
     "Imagine {actor} in {setting} with {period} left; the best use of that time is to {measure}.",
 )
 _CAVEATS = (
-    "One caution: to {measure} helps little if {aspect} is ignored.",
+    "One caution: to {measure} helps little to anyone who ignores {aspect}.",
     "This advice has limits, above all where {situation}.",
     "Local rules may differ, so {actor} should confirm the details of {aspect} before relying on them.",
     "It would be a mistake to {measure} only after {situation}.",
     "Not every case of {focus} needs the full effort; small ones can wait until the next review of {record}.",
-    "Beware of {risk}, which often hides behind a tidy plan.",
+    "Beware of {risk}: trouble of this kind often hides behind a tidy plan.",
     "The exception is a case in which {situation}; there, speed counts more than detail.",
     "None of this replaces a look at {record}, because facts differ from one place to another.",
 )
 _CLOSINGS = (
-    "Handled this way, {focus} stays under control and {setting} can {goal}.",
+    "Handled this way, {focus} will stay under control and {setting} can {goal}.",
     "In the end, the aim is to {goal} without creating {risk}.",
     "A short review after {period} shows whether the effort was enough.",
     "Whoever remembers {aspect} and keeps {record} in order has done the larger part of the work.",
@@ -88,14 +88,14 @@ _STEPS = (
     "{Measure}. This gives {actor} the facts needed to {goal}.",
     "{Measure}, and record the outcome in {record}.",
     "{Measure}; {actor} is the right person for this.",
-    "{Measure}, so that {risk} is noticed early.",
-    "{Measure} before {actor2} turns to {aspect}.",
+    "{Measure}; in this way {setting} will notice {risk} early.",
+    "{Measure} before {actor2} turns to the matter of {aspect}.",
     "{Measure}, then ask {actor} for a second look.",
 )
 _BULLETS = (
     "**{Aspect}**: {actor} should {measure}.",
     "{Record} has to show how {setting} intends to {goal}.",
-    "Watch for {risk}, above all when {situation}.",
+    "Watch for signs of {risk}, above all when {situation}.",
     "{Measure}, even though it takes {period}.",
     "Ask {actor} about {aspect} before anything is decided.",
     "Compare {record} with {record2} to spot {risk}.",
@@ -104,20 +104,21 @@ _BULLETS = (
 _TURNS = (
     "How do we deal with {aspect} this time?",
     "I would {measure} first, since {situation}.",
-    "That worries me, because {risk} is easy to miss.",
+    "That worries me, because it is easy to overlook {risk}.",
     "Then let us look at {record} and {measure2}.",
     "Agreed, and {actor} can {goal} in the meantime.",
     "We have {period}, so the order matters.",
 )
 _STEP_CUES = re.compile(
-    r"\b(?:steps?|step by step|procedure|walk me through|how (?:do|can|would) (?:i|we|you)|schedule|in the right order)\b", re.I
+    r"\b(?:steps|step by step|procedure|walk me through|how (?:do|can|would) (?:i|we|you)|schedule|in the right order)\b", re.I
 )
 _LIST_CUES = re.compile(
-    r"\b(?:list|checklist|points|bullet|name \w+|warning signs|arguments|"
+    r"\b(?:list (?:the|what|all|\d+|some)|checklist|points|bullet|name \w+|warning signs|arguments|"
     r"talking points|questions (?:that|would|you)|sort these)\b",
     re.I,
 )
-_CODE_CUES = re.compile(r"\b(?:python|function|code|script|implement|snippet|docstring|program)\b", re.I)
+_CODE_CUES = re.compile(r"\b(?:function|code|script|snippet|docstring|implement)\b", re.I)
+_PYTHON = re.compile(r"\bpython (?:code|function|script|program|class)|\bin python\b", re.I)
 _CODE_VERBS = re.compile(r"\b(?:write|show|give|provide|implement|create|fix|need|asks? for)\b", re.I)
 _EMAIL_CUES = re.compile(r"\b(?:e-?mail|letter|announcement)\b", re.I)
 _HOW_MANY = re.compile(
@@ -137,7 +138,7 @@ def write_answer(asked: Asked, rng: Random) -> str:
         return json.dumps(_facts(asked, matter, rng), ensure_ascii=False)
     if asked.document:
         return _bounded(_from_document(asked, matter, rng), matter, asked.length, rng)
-    if _CODE_CUES.search(question) and _CODE_VERBS.search(question) and asked.length.max_words is None:
+    if (_PYTHON.search(question) or (_CODE_CUES.search(question) and _CODE_VERBS.search(question))) and asked.length.max_words is None:
         return code_answer(question, domain, rng)
     if asked.length != Length():
         return _bounded(_sentences(matter, _how_many_sentences(asked, rng), rng), matter, asked.length, rng)
@@ -174,10 +175,10 @@ class _Matter:
 
 def _domain_of(asked: Asked) -> Domain:
     question = " ".join(asked.text[:1500].split())
-    own = domain_for(asked.topic, question) if asked.topic else domain_for("", question)
+    own = domain_for(asked.topic, question)
     if not own.cues:  # nobody knows this topic: perhaps the system prompt or an earlier turn does
         elsewhere = domain_for("", asked.context) if asked.context.strip() else own
-        own = elsewhere if elsewhere.cues else domain_for(" ".join(content_words(question)[:3]) or "the question")
+        own = elsewhere if elsewhere.cues else domain_for(next(iter(focus_phrases(question)), "the question"))
     return own
 
 
