@@ -133,7 +133,7 @@ class Task:
     index: int
     attempt: int
     seed: int
-    inputs: Mapping[str, Json] = EMPTY
+    inputs: Mapping[str, Json] = field(default_factory=lambda: EMPTY)
     id: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -158,7 +158,7 @@ class Provenance:
     requests: tuple[str, ...] = ()
     finish_reason: str = ""
     simulated: bool = False
-    notes: Mapping[str, Json] = EMPTY
+    notes: Mapping[str, Json] = field(default_factory=lambda: EMPTY)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "notes", freeze(self.notes))
@@ -178,7 +178,7 @@ class Sample:
 
     id: str
     messages: tuple[Message, ...]
-    scores: Mapping[str, Score] = EMPTY
+    scores: Mapping[str, Score] = field(default_factory=lambda: EMPTY)
     provenance: Provenance = Provenance()
 
     def last(self, role: str) -> str:
