@@ -21,7 +21,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from gen.errors import InputError
 from gen.resources import resource
-from gen.types import EMPTY, Message
+from gen.types import Message
 
 FIXED_DATE = date(2024, 7, 26)  # what the Llama 3 templates print when nobody tells them a date
 NAMED = ("alpaca", "chatml", "llama3")  # shipped in data/chat_templates, for base models without a template
@@ -49,13 +49,18 @@ class ChatTemplate:
     """
 
     source: str
-    variables: Mapping[str, Any] = EMPTY
+    variables: Mapping[str, Any] = field(default_factory=dict)
     day: date | None = None
     name: str = "chat template"
     _compiled: Template = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_compiled", _compile(self.source, self.day or FIXED_DATE, self.name))
+        object.__setattr__(self, "_compiled", _compile(self.source, self.today, self.name))
+
+    @property
+    def today(self) -> date:
+        """The date that the template sees."""
+        return self.day or FIXED_DATE
 
     def render(self, messages: Sequence[Message], *, generation_prompt: bool = False) -> str | Unfit:
         """The conversation as text; `generation_prompt` adds the header after which a model answers. An Unfit `template_refused`

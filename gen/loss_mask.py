@@ -25,8 +25,8 @@ _REASONING = re.compile(r"<think>|</think>")
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Where one message stands in the text: [start, end). `prompt_end` is where the generation prompt for this turn ends, at or
-    before `start`; equal to `start` where the template never renders such a prompt before this turn."""
+    """Where one message stands in the text: [start, end). `prompt_end` is where an answer's generation prompt ends, at or
+    before `start`; equal to `start` for other roles, and where the template never renders such a prompt before this turn."""
 
     role: str
     start: int
@@ -47,7 +47,7 @@ class _Skeleton:
     """What a template writes around messages of one shape: literal, slot, literal, slot, …, literal.
 
     `slots` are message positions in the order of the text; `trims` says per message whether its left and right edge is kept;
-    `headers` is per slot how much of the literal before it belongs to the generation prompt (all of it, where there is none).
+    `headers` is per slot how much of the literal before it belongs to the answer's generation prompt (all of it, where there is none).
     """
 
     literals: tuple[str, ...]
@@ -130,7 +130,7 @@ class TurnFinder:
 
     def _header(self, messages: Sequence[Message], markers: list[str], slot: int, literal: str) -> int:
         prompt = self.template.render(_with(messages, markers)[:slot], generation_prompt=True)
-        if isinstance(prompt, Unfit):
+        if messages[slot].role != "assistant" or isinstance(prompt, Unfit):
             return len(literal)
         tail = _MARKER.split(prompt)[-1]
         return len(tail) if literal.startswith(tail) else len(literal)
@@ -165,7 +165,8 @@ class TurnFinder:
         start = _common_prefix(text, other)
         end = len(text) - _common_prefix(text[start:][::-1], other[start:][::-1])
         prompt = self.template.render(messages[:position], generation_prompt=True)
-        prompt_end = len(prompt) if isinstance(prompt, str) and len(prompt) <= start and text.startswith(prompt) else start
+        prompted = role == "assistant" and isinstance(prompt, str) and len(prompt) <= start and text.startswith(prompt)
+        prompt_end = len(str(prompt)) if prompted else start
         if other.index(marker) != start:  # what the template wrote before the message depends on it: a reasoning block of its own
             start = prompt_end
         return Turn(role, start, end, prompt_end)

@@ -136,7 +136,7 @@ class Templating:
         if refused:
             return Unfit("special_token_in_text", refused)
         turns = sorted((turn for turn in rendered.turns if turn.start < turn.end), key=lambda turn: turn.start)
-        answers = [turn for turn in turns if turn.role == "assistant"]
+        answers = [turn for turn in turns if turn.role == "assistant" and rendered.text[turn.start : turn.end].strip()]
         trained = answers if self.train_on == "all" else answers[-1:]
         if not trained:
             return Unfit("nothing_to_train", "no assistant message with text")
@@ -144,9 +144,12 @@ class Templating:
         for turn in [*turns, Turn("", len(rendered.text), len(rendered.text), len(rendered.text))]:
             if not self._literal(plan, rendered.text[at : turn.prompt_end], after):
                 return Unfit("no_end_of_turn", "no control token of the tokenizer ends an assistant's turn in this template")
-            plan.text(rendered.text[turn.prompt_end : turn.start], apart=turn.role == "assistant")
+            answer = turn.role == "assistant"
+            given = rendered.text[turn.prompt_end : turn.start]  # what stands between the prompt and the message: a think block, a space
+            plan.text(given if given.strip() else "", apart=answer)
             after = turn in trained
-            plan.text(rendered.text[turn.start : turn.end], trained=after, apart=turn.role == "assistant")
+            start = turn.start if given.strip() else turn.prompt_end  # the space is the model's own first token's
+            plan.text(rendered.text[start : turn.end], trained=after, apart=answer)
             at = turn.end
         plan.flush()
         return plan

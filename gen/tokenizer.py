@@ -23,7 +23,7 @@ from tokenizers import Tokenizer as Backend
 from gen.errors import InputError
 
 _ANCHOR = "\ue0b1piece\ue0b2"
-_PROBES = (("assistant\n", "Hello"), ("model\n\n", "1 is odd"), ("user\n", "    x = 1"))
+_PROBES = (("assistant\n", "Hello"), ("model\n", "It is"))  # where no tokenizer merges, so only a space put in front can differ
 
 
 class Special(NamedTuple):
