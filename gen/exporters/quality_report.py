@@ -139,11 +139,11 @@ def _cost(record: RunRecord, figures: Figures) -> Iterator[str]:
     for title, lines in (("Model", figures.cost.by_model), ("Step", figures.cost.by_step)):
         rows = [(line.name, line.calls, line.input_tokens, line.output_tokens, usd(line.cost)) for line in lines]
         yield markdown_table((title, "Replies", "Tokens in", "Tokens out", "Cost"), rows)
-    rows = [
+    sessions = [
         (one.started, f"{one.seconds:,.0f} s", one.requests, one.cache_hits, one.retries, one.rate_limited, usd(one.cost), one.stop)
         for one in record.sessions
     ]
-    yield markdown_table(("Started", "Took", "Requests", "Cache hits", "Retries", "429s", "Paid", "Ended"), rows)
+    yield markdown_table(("Started", "Took", "Requests", "Cache hits", "Retries", "429s", "Paid", "Ended"), sessions)
 
 
 def _attempts(figures: Figures) -> Iterator[str]:
