@@ -136,6 +136,11 @@ def checked_text(value: object, place: str, *, max_characters: int) -> str:
     return text
 
 
+def nothing_in(value: object, where: str, noun: str) -> InputError:
+    """The error for a list or file without a single `noun`."""
+    return InputError(f"{where}: {f'{shown(value)} ' if isinstance(value, str) else ''}names no {noun}: write at least one")
+
+
 def one_line(text: str) -> str:
     """The text with each stretch of white space as one space."""
     return " ".join(text.split())
@@ -154,7 +159,7 @@ def kind_of(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):
-        return f"the number {value}"
+        return f"the number {value}" if abs(value) < 1e15 else "a number"  # an int of 5,000 digits has no text in Python
     if isinstance(value, str):
         return f"the text {shown(value)}"
     if isinstance(value, Mapping):

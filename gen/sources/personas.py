@@ -10,7 +10,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from gen.errors import InputError
-from gen.sources._files import Entry, checked_text, find_file, kind_of, one_line, read_lines, read_objects, shipped_file, text_of
+from gen.sources._files import (
+    Entry,
+    checked_text,
+    find_file,
+    kind_of,
+    nothing_in,
+    one_line,
+    read_lines,
+    read_objects,
+    shipped_file,
+    text_of,
+)
 from gen.types import Persona, digest
 
 LEVELS = ("beginner", "practitioner", "expert")
@@ -37,7 +48,7 @@ def read(value: object, *, folder: Path, where: str) -> tuple[Persona, ...]:
             places[same] = entry.place
         personas.append(persona)
     if not personas:
-        raise InputError(f"{where}: names no persona: write at least one")
+        raise nothing_in(value, where, "persona")
     return tuple(personas)
 
 

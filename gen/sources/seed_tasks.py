@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gen.errors import InputError
-from gen.sources._files import Entry, checked_text, find_file, kind_of, read_objects, shipped_file, text_of
+from gen.sources._files import Entry, checked_text, find_file, kind_of, nothing_in, read_objects, shipped_file, text_of
 from gen.types import SeedTask, digest
 
 MAX_INSTRUCTION_CHARACTERS = 20_000  # a seed is shown in prompts beside several others
@@ -39,7 +39,7 @@ def read(value: object, *, folder: Path, where: str) -> tuple[SeedTask, ...]:
             places[same] = entry.place
         tasks.append(task)
     if not tasks:
-        raise InputError(f"{where}: names no seed task: write at least one")
+        raise nothing_in(value, where, "seed task")
     return tuple(tasks)
 
 

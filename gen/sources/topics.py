@@ -22,6 +22,7 @@ from gen.sources._files import (
     checked_text,
     find_file,
     kind_of,
+    nothing_in,
     one_line,
     read_lines,
     read_objects,
@@ -43,7 +44,7 @@ def read(value: object, *, folder: Path, where: str) -> tuple[str, ...]:
     """
     entries = list(_entries(value, folder=folder, where=where))
     if not entries:
-        raise InputError(f"{where}: names no topic: write at least one")
+        raise nothing_in(value, where, "topic")
     places: dict[str, str] = {}
     topics = []
     for entry in entries:
