@@ -1,0 +1,144 @@
+"""Check model lines before anything is spent, and say what stands behind each: endpoint, price, identity."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from gen.errors import RecipeError
+from gen.llm.keys import line_identity
+from gen.llm.prices import Price, price_of
+from gen.llm.provider import CAPABILITIES, Capabilities, Endpoint
+from gen.plugins import suggest
+from gen.recipe import BudgetLine, ModelLine
+from gen.simulator import options as simulator_options
+from gen.types import Json, canonical_json
+
+# What Sluice itself sets in a body: in `extra_body` they would change what is reserved, cached or read.
+_OWN_FIELDS = frozenset(
+    {"model", "messages", "prompt", "system", "max_tokens", "max_completion_tokens", "max_output_tokens", "stream", "n", "best_of", "seed"}
+    | {"temperature", "top_p", "stop", "stop_sequences", "response_format", "output_config"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A checked model line and what follows from it; `limits_key` tells which lines share rate limits and one admission queue."""
+
+    name: str
+    line: ModelLine
+    endpoint: Endpoint
+    identity: Json
+    price: Price | None
+
+    @property
+    def limits_key(self) -> tuple[Endpoint, str]:
+        capabilities = CAPABILITIES.get(self.endpoint.provider)
+        own_cloud = capabilities is not None and self.endpoint.base_url == capabilities.base_url
+        per_model = own_cloud and capabilities is not None and capabilities.limits_per == "model"
+        return self.endpoint, self.line.model if per_model else ""
+
+
+def check_models(models: Mapping[str, ModelLine], budget: BudgetLine, environ: Mapping[str, str] = os.environ) -> dict[str, Route]:
+    """Every model line as a Route.
+
+    Raises RecipeError with the key at fault (`models.writer.provider`): unknown provider, missing or unusable key, unusable address,
+    options that the API does not take, or a USD budget with a model whose price nobody knows.
+    """
+    routes = {name: _route(name, line, environ) for name, line in models.items()}
+    for name, route in routes.items():
+        if budget.usd is not None and route.price is None:
+            raise RecipeError(
+                f"the price of '{route.line.model}' is unknown, so `budget.usd` cannot be kept; add `price: {{input: …, output: …}}` "
+                "in USD per million tokens, or use `budget.tokens` or `budget.calls`",
+                key=f"models.{name}.price",
+            )
+    return routes
+
+
+def ready_route(name: str, line: ModelLine) -> Route:
+    """The route of a line whose provider was handed in ready: no key and no address are asked for."""
+    return Route(name, line, Endpoint(line.provider, line.base_url or "", options=f"ready {name}"), line_identity(line), price_of(line))
+
+
+def _route(name: str, line: ModelLine, environ: Mapping[str, str]) -> Route:
+    capabilities = CAPABILITIES.get(line.provider)
+    if capabilities is None:
+        raise RecipeError(
+            f"unknown provider '{line.provider}': {suggest(line.provider, sorted(CAPABILITIES))}", key=f"models.{name}.provider"
+        )
+    if not line.model.strip():
+        raise RecipeError("name the model as its provider calls it", key=f"models.{name}.model")
+    _check_sampling(name, line, capabilities)
+    for key in line.extra_body:
+        if key in _OWN_FIELDS:
+            raise RecipeError(f"'{key}' is set by Sluice and cannot stand here", key=f"models.{name}.extra_body.{key}")
+    if capabilities.own_server:
+        endpoint = _own_server(name, line)
+    else:
+        base_url = _base_url(name, line, capabilities)
+        endpoint = Endpoint(line.provider, base_url, _api_key(name, line, capabilities, base_url, environ))
+    return Route(name, line, endpoint, line_identity(line), price_of(line))
+
+
+def _check_sampling(name: str, line: ModelLine, capabilities: Capabilities) -> None:
+    if line.temperature is not None and line.temperature > capabilities.max_temperature:
+        raise RecipeError(
+            f"{line.provider} takes a temperature up to {capabilities.max_temperature:g}, got {line.temperature:g}",
+            key=f"models.{name}.temperature",
+        )
+    own_cloud = not line.base_url
+    for key, value in (("temperature", line.temperature), ("top_p", line.top_p)):
+        if own_cloud and value is not None and capabilities.fixed_sampling and line.model.startswith(capabilities.fixed_sampling):
+            raise RecipeError(f"'{line.model}' takes no {key}; remove it", key=f"models.{name}.{key}")
+    if line.provider == "anthropic" and line.temperature is not None and line.top_p is not None:
+        raise RecipeError("anthropic takes temperature or top_p, not both; remove one", key=f"models.{name}.top_p")
+
+
+def _own_server(name: str, line: ModelLine) -> Endpoint:
+    if line.base_url is not None:
+        raise RecipeError(
+            "the simulator chooses its own address; for one that runs already use `provider: openai` with its address",
+            key=f"models.{name}.base_url",
+        )
+    try:
+        simulator_options.from_mapping(line.simulator)
+    except RecipeError as error:
+        raise RecipeError(error.message, key=f"models.{name}.simulator{'.' + error.key if error.key else ''}") from error
+    return Endpoint(line.provider, options=canonical_json(line.simulator))
+
+
+def _base_url(name: str, line: ModelLine, capabilities: Capabilities) -> str:
+    base_url = line.base_url or capabilities.base_url
+    if not base_url:
+        raise RecipeError(f"provider '{line.provider}' needs a `base_url`", key=f"models.{name}.base_url")
+    key = f"models.{name}.base_url"
+    try:
+        parts = urlsplit(base_url)
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError as error:
+        raise RecipeError(f"not an address: {error}", key=key) from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine or not base_url.isascii() or " " in base_url:
+        raise RecipeError("not an address; write it as http://HOST:PORT/v1 or https://HOST/v1", key=key)
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise RecipeError(
+            "the address must hold no user, password, query or fragment; keys come from the environment (`api_key_env`)", key=key
+        )
+    return base_url.rstrip("/")
+
+
+def _api_key(name: str, line: ModelLine, capabilities: Capabilities, base_url: str, environ: Mapping[str, str]) -> str:
+    """The key from the environment. The vendor's own variable is only ever sent to the vendor: another server's needs `api_key_env`."""
+    own_cloud = base_url == capabilities.base_url
+    variable = line.api_key_env or (capabilities.api_key_env if own_cloud else None)
+    if variable is None:
+        return ""
+    key = environ.get(variable, "").strip()
+    if not key:
+        hint = "" if line.api_key_env else ", or name another variable with `api_key_env`"
+        raise RecipeError(f"the environment variable {variable} is not set; set it to the API key{hint}", key=f"models.{name}.api_key_env")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise RecipeError(f"the environment variable {variable} holds characters that no key has", key=f"models.{name}.api_key_env")
+    return key

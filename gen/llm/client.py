@@ -1,0 +1,365 @@
+"""The model client: Request → Response, the only I/O to a model, one owner for each concern, outermost first.
+
+    cached? return it → same request in flight? join it → budget: reserve the worst case → retry( slot → rate → send )
+    → commit to the cache → give the difference back → return
+
+A reply is on disk before anyone uses it. A refused, cut-off or filtered reply is cached and replayed as what it is; errors are not
+cached. The first answer that stops the service (an invalid key, a quota that is gone) stops every later call with the same error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+from gen.errors import BudgetReached, ProviderError, RateLimited, RecipeError, ServiceStopped, Unavailable
+from gen.llm.budget import Amount, Budget, prompt_bytes, spent_on, worst_case
+from gen.llm.cache import Cache
+from gen.llm.check import Route, check_models, ready_route
+from gen.llm.clock import Clock
+from gen.llm.keys import request_key
+from gen.llm.prices import cost_of
+from gen.llm.provider import Endpoint, Provider, connect, sampling
+from gen.llm.rates import Admission, Forecast, Seat
+from gen.llm.retry import Patience, retrying
+from gen.llm.stats import ClientStats, Tallies, Tally
+from gen.plugins import suggest
+from gen.recipe import BudgetLine, ModelLine
+from gen.types import Request, Response
+
+log = logging.getLogger(__name__)
+
+_NO_PROVIDERS: Mapping[str, Provider] = MappingProxyType({})
+# Calls in a row that ran out of attempts without one reply between them: then nobody is there, and the run stops instead of failing
+# every candidate.
+_DEAD_AFTER = 10
+
+
+@dataclass(slots=True)
+class _Model:
+    """A model line at work."""
+
+    route: Route
+    admission: Admission
+    provider: Provider
+    forecast: Forecast = field(default_factory=Forecast)
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A request on its way, shared by all who asked for it while it lasts. `on_wire` is True while an attempt is being sent."""
+
+    key: str
+    request: Request
+    model: _Model
+    tallies: tuple[Tally, Tally, Tally]
+    size: int
+    need: Amount
+    seat: Seat
+    waiters: int = 0
+    on_wire: bool = False
+    reserved: bool = False
+    task: asyncio.Task[Response] | None = None
+
+
+class Client:
+    """Open it with `async with`; entering checks every model line and connects lazily.
+
+    `models` are the recipe's lines by name; `providers` may hand in ready ones by the same names. `cache=None` keeps nothing. Neither
+    the clock nor the random numbers (jitter only) influence any reply.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, ModelLine],
+        *,
+        budget: BudgetLine = BudgetLine(),  # noqa: B008 (frozen)
+        cache: Cache | None,
+        clock: Clock = Clock(),  # noqa: B008 (frozen)
+        patience: Patience = Patience(),  # noqa: B008 (frozen)
+        rng: random.Random | None = None,
+        providers: Mapping[str, Provider] = _NO_PROVIDERS,
+    ) -> None:
+        self._lines = dict(models)
+        self._budget_line = budget
+        self._budget = Budget(budget)
+        self._cache = cache
+        self._clock = clock
+        self._patience = patience
+        self._rng = rng or random.Random()
+        self._ready = providers
+        self._models: dict[str, _Model] = {}
+        self._providers: list[Provider] = []
+        self._flights: dict[str, _Flight] = {}
+        self._tallies = Tallies()
+        self._stopped: ServiceStopped | None = None
+        self._dead_calls = 0
+
+    def check(self) -> None:
+        """Check every model line without sending anything.
+
+        Raises RecipeError whose key names the place: `models.writer.provider`.
+        """
+        self._routes()
+
+    @property
+    def stats(self) -> ClientStats:
+        """What was asked, sent and paid so far."""
+        return self._tallies.snapshot()
+
+    async def __aenter__(self) -> Self:
+        routes = self._routes()
+        admissions: dict[tuple[Endpoint, str], Admission] = {}
+        connected: dict[Endpoint, Provider] = {}
+        for route in routes.values():
+            if route.limits_key not in admissions:
+                shared = {name: other.line for name, other in routes.items() if other.limits_key == route.limits_key}
+                admissions[route.limits_key] = Admission(shared, self._clock, self._rng)
+            provider = self._ready.get(route.name) or connected.get(route.endpoint)
+            if provider is None:
+                provider = connected[route.endpoint] = connect(route.endpoint, self._heard)
+            self._models[route.name] = _Model(route, admissions[route.limits_key], provider)
+        self._by_line = {id(model.route.line): model for model in self._models.values()}
+        self._providers = [*connected.values()]
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """End what is in flight (its reservations are moot), then close the connections. The cache belongs to whoever opened it."""
+        tasks = [flight.task for flight in self._flights.values() if flight.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for model in self._models.values():
+            await model.admission.close()
+        for provider in self._providers:
+            await provider.close()
+
+    async def generate(self, request: Request) -> Response:
+        """The reply to `request`: from the cache, from an equal request in flight, or bought now.
+
+        Raises RequestRejected (never answered), Unavailable or RateLimited (patience ended), ServiceStopped or BudgetReached (the run is
+        over), StorageError (the reply could not be kept).
+        """
+        model = self._models.get(request.model)
+        if model is None:
+            raise RecipeError(f"unknown model '{request.model}': {suggest(request.model, sorted(self._lines))}", key="models")
+        route = model.route
+        key = request_key(request, route.line, route.identity)
+        tallies = self._tallies.of(route.name, request.purpose)
+        flight = self._flights.get(key)
+        if flight is None:
+            cached = self._cache.get(key) if self._cache is not None else None
+            if cached is not None:
+                _count(tallies, "cache_hits")
+                return dataclasses.replace(cached, key=key, cost=cost_of(cached.usage, route.price), from_cache=True)
+            self._raise_if_stopped()
+            flight = self._take_off(key, request, model, tallies)
+        else:
+            _count(tallies, "joined")
+        return await self._join(flight)
+
+    # --- one request on its way ------------------------------------------------------------------------------------------------
+
+    def _take_off(self, key: str, request: Request, model: _Model, tallies: tuple[Tally, Tally, Tally]) -> _Flight:
+        route = model.route
+        chosen = sampling(request, route.line)
+        size = prompt_bytes(request)
+        seat = model.admission.seat(route.name, request.step, model.forecast.amounts(size, chosen.max_tokens or 0))
+        need = worst_case(request, chosen, route.price, size)
+        flight = _Flight(key, request, model, tallies, size, need, seat)
+        self._flights[key] = flight
+        flight.task = asyncio.get_running_loop().create_task(self._fetch(flight))
+        flight.task.add_done_callback(_retrieve)
+        return flight
+
+    async def _join(self, flight: _Flight) -> Response:
+        """Wait for a flight without owning it: it goes on while anybody waits, and is called off when the last one gave up."""
+        task = flight.task
+        assert task is not None
+        flight.waiters += 1
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            own = asyncio.current_task()
+            if task.cancelled() and self._stopped is not None and (own is None or not own.cancelling()):
+                self._raise_if_stopped()
+            raise
+        finally:
+            flight.waiters -= 1
+            if flight.waiters == 0 and not task.done():
+                task.cancel()
+                self._land(flight)
+
+    async def _fetch(self, flight: _Flight) -> Response:
+        async def attempt() -> Response:
+            return await self._attempt(flight)
+
+        try:
+            reply = await retrying(
+                attempt,
+                patience=self._patience,
+                clock=self._clock,
+                rng=self._rng,
+                on_retry=lambda error: self._retried(flight, error),
+            )
+        except ProviderError as error:
+            _count(flight.tallies, "failed")
+            log.debug("%s failed: %s", _label(flight), error.reason)
+            raise self._final(flight, error) from None
+        finally:
+            if flight.reserved:
+                self._settle(flight, Amount())
+            self._land(flight)
+        return reply
+
+    async def _attempt(self, flight: _Flight) -> Response:
+        """Reserve, wait for a slot and the rate, send once, keep the reply."""
+        model = flight.model
+        self._raise_if_stopped()
+        if not flight.reserved:
+            await self._budget.reserve(flight.need, step=flight.request.step)
+            flight.reserved = True
+        await model.admission.enter(flight.seat)
+        if self._stopped is not None:
+            model.admission.leave(flight.seat)
+            self._raise_if_stopped()
+        reply = await self._send(flight)
+        self._dead_calls = 0
+        cost = cost_of(reply.usage, model.route.price)
+        self._settle(flight, spent_on(reply.usage, cost, flight.need))
+        model.forecast.learn(flight.size, reply.usage)
+        for tally in flight.tallies:
+            tally.paid(reply.usage, cost)
+        if self._cache is not None:
+            reply = await self._cache.put(flight.key, reply, requested_model=model.route.line.model, created=self._clock.wall())
+        log.debug(
+            "%s: %s, %d + %d tokens, %.2f s",
+            _label(flight),
+            reply.finish_reason,
+            reply.usage.input_tokens,
+            reply.usage.output_tokens,
+            self._clock.monotonic() - flight.seat.sent,
+        )
+        return dataclasses.replace(reply, key=flight.key, cost=cost_of(reply.usage, model.route.price))
+
+    async def _send(self, flight: _Flight) -> Response:
+        """One attempt on the wire, within the line's time. What may have been billed stays reserved."""
+        model, line = flight.model, flight.model.route.line
+        reply: Response | None = None
+        failure: ProviderError | None = None
+        flight.on_wire = True
+        for tally in flight.tallies:
+            tally.requests += 1
+            tally.in_flight += 1
+        try:
+            async with asyncio.timeout(line.timeout_seconds):
+                reply = await model.provider.send(flight.request, line)
+        except TimeoutError:
+            failure = Unavailable(
+                f"{line.provider} did not answer within {line.timeout_seconds:g} s (`timeout_seconds`)", reason="timeout", billed=True
+            )
+            raise failure from None
+        except ProviderError as error:
+            failure = self._too_long(error)
+            raise failure from None
+        finally:
+            flight.on_wire = False
+            for tally in flight.tallies:
+                tally.in_flight -= 1
+            model.admission.leave(flight.seat, usage=reply.usage if reply is not None else None, error=failure)
+            if reply is None and flight.reserved:
+                self._book_failure(flight, failure)
+        return reply
+
+    def _book_failure(self, flight: _Flight, failure: ProviderError | None) -> None:
+        """What a call without a reply took: all of its reservation where it may be billed (also when it was called off on the wire),
+        one call where the service answered with an error, nothing where it was turned away or never arrived."""
+        if failure is None or (isinstance(failure, Unavailable) and failure.billed):
+            self._settle(flight, flight.need)
+        elif not isinstance(failure, RateLimited) and failure.status is not None:
+            self._settle(flight, Amount(calls=1))
+
+    def _settle(self, flight: _Flight, spent: Amount) -> None:
+        flight.reserved = False
+        self._budget.settle(flight.need, spent)
+
+    def _retried(self, flight: _Flight, error: ProviderError) -> None:
+        _count(flight.tallies, "rate_limited" if isinstance(error, RateLimited) else "retries")
+        log.debug("%s is asked again after %s", _label(flight), error.reason)
+
+    def _final(self, flight: _Flight, error: ProviderError) -> ProviderError:
+        """The error that the callers see; one that ends the run trips the client."""
+        if isinstance(error, Unavailable):
+            self._dead_calls += 1
+            if self._dead_calls >= _DEAD_AFTER:
+                error = ServiceStopped(
+                    f"{_DEAD_AFTER} calls in a row got no answer from {flight.model.route.line.provider} "
+                    f"(model '{flight.model.route.name}'): {error}; run again to go on",
+                    reason="service_unreachable",
+                )
+        if isinstance(error, ServiceStopped) and not isinstance(error, BudgetReached):
+            self._trip(error)
+        return error
+
+    def _trip(self, error: ServiceStopped) -> None:
+        """Stop every call that is not on the wire; what is there may still come home and be kept."""
+        if self._stopped is not None:
+            return
+        self._stopped = error
+        for flight in list(self._flights.values()):
+            if not flight.on_wire and flight.task is not None and flight.task is not asyncio.current_task():
+                flight.task.cancel()
+
+    def _raise_if_stopped(self) -> None:
+        """Raise the error that stopped the client; a new one each time, because a raised error collects tracebacks."""
+        if self._stopped is not None:
+            raise ServiceStopped(str(self._stopped), reason=self._stopped.reason, status=self._stopped.status)
+
+    def _too_long(self, error: ProviderError) -> ProviderError:
+        """A rate limit that asks for more waiting than patience allows (a daily quota) ends the run instead of holding everything up."""
+        longest = self._patience.rate_limited_seconds
+        if isinstance(error, RateLimited) and (error.retry_after_seconds or 0.0) > longest:
+            return ServiceStopped(
+                f"{error}; it asks to wait {error.retry_after_seconds:.0f} s, more than {longest:.0f} s: run again then",
+                reason="rate_limited",
+                status=error.status,
+            )
+        return error
+
+    def _land(self, flight: _Flight) -> None:
+        if self._flights.get(flight.key) is flight:
+            del self._flights[flight.key]
+
+    # --- opening ---------------------------------------------------------------------------------------------------------------
+
+    def _routes(self) -> dict[str, Route]:
+        ready = {name: ready_route(name, line) for name, line in self._lines.items() if name in self._ready}
+        checked = check_models({name: line for name, line in self._lines.items() if name not in ready}, self._budget_line)
+        return {name: ready.get(name) or checked[name] for name in self._lines}
+
+    def _heard(self, line: ModelLine, headers: Mapping[str, str]) -> None:
+        model = self._by_line.get(id(line))
+        if model is not None:
+            model.admission.heard(headers)
+
+
+def _count(tallies: tuple[Tally, Tally, Tally], name: str) -> None:
+    for tally in tallies:
+        setattr(tally, name, getattr(tally, name) + 1)
+
+
+def _label(flight: _Flight) -> str:
+    """A call in a log line: model, purpose and the head of its key; never a prompt."""
+    return f"call {flight.key[:12]} of {flight.model.route.name} for {flight.request.purpose or 'no purpose'}"
+
+
+def _retrieve(task: asyncio.Task[Response]) -> None:
+    """Look at the outcome of a flight that nobody waits for any more, so that asyncio does not report it."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,60 @@
+"""What a call costs in USD: the recipe's own `price:` first, then the price library, else unknown – which is None and never 0.
+
+A simulated reply has the known price 0 unless the line sets one, so that budgets can be tried out without a key.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gen.recipe import ModelLine
+from gen.types import Usage
+
+_MILLION = 1_000_000
+
+
+class Price(Protocol):
+    """A known price. `source` says whose it is and of what date or version."""
+
+    @property
+    def source(self) -> str: ...
+
+    def cost(self, usage: Usage) -> float:
+        """USD for `usage`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FlatPrice:
+    """USD per million tokens; cached input tokens are a part of the input tokens and priced apart."""
+
+    input: float
+    output: float
+    cached_input: float
+    source: str
+
+    def cost(self, usage: Usage) -> float:
+        cached = min(usage.cached_tokens, usage.input_tokens)
+        fresh = usage.input_tokens - cached
+        return (fresh * self.input + cached * self.cached_input + usage.output_tokens * self.output) / _MILLION
+
+
+def price_of(line: ModelLine) -> Price | None:
+    """The price of a model line, None when nobody knows it. Loads the price library only if neither recipe nor simulator answers."""
+    if line.price is not None:
+        cached = line.price.input if line.price.cached_input is None else line.price.cached_input
+        return FlatPrice(line.price.input, line.price.output, cached, "the recipe")
+    if line.provider == "simulator":
+        return FlatPrice(0.0, 0.0, 0.0, "the simulator is free")
+    library: Any = importlib.import_module("gen.llm.price_library")
+    found: Price | None = library.lookup(line.provider, line.base_url, line.model)
+    return found
+
+
+def cost_of(usage: Usage, price: Price | None) -> float | None:
+    """USD for `usage`; None when the price is unknown or the provider did not count the tokens."""
+    if price is None or (usage.input_tokens == 0 and usage.output_tokens == 0):
+        return None
+    return price.cost(usage)

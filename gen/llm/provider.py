@@ -1,0 +1,118 @@
+"""What stands behind a model line: the endpoint it talks to, what that API can do, and the protocol that every provider file fills.
+
+A provider makes one attempt and knows nothing of caches, retries, rates or budgets. Its module is imported when a recipe first names it,
+because the SDKs take a second each.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, Protocol
+
+from gen.recipe import ModelLine
+from gen.types import Request, Response, Sampling
+
+HeaderSink = Callable[[ModelLine, Mapping[str, str]], None]
+
+# The most a string of stop sequences, seeds and the like may be: the APIs read seeds as signed or unsigned 32-bit integers.
+_SEED_BITS = 32
+
+
+class Provider(Protocol):
+    """One attempt at a time."""
+
+    async def send(self, request: Request, line: ModelLine) -> Response:
+        """The reply to `request`. Raises ProviderError only."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections (and whatever else was opened on first use)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an API takes, as data.
+
+    `limits_per` says what its rate limits count: the vendors' own clouds count per model, everybody else's server counts per key.
+    `fixed_sampling` are prefixes of model ids that accept no temperature and no top_p, `no_json_schema` of those without structured
+    output (there the schema is described in the prompt). `seed` is whether equal prompts can be told apart on the wire.
+    """
+
+    module: str
+    base_url: str | None = None
+    api_key_env: str | None = None
+    own_server: bool = False
+    raw_prompts: bool = True
+    seed: bool = True
+    max_temperature: float = 2.0
+    limits_per: Literal["model", "key"] = "key"
+    fixed_sampling: tuple[str, ...] = ()
+    no_json_schema: tuple[str, ...] = ()
+
+
+CAPABILITIES: Mapping[str, Capabilities] = MappingProxyType(
+    {
+        # platform.openai.com/docs/guides/reasoning: reasoning models reject temperature and top_p.
+        "openai": Capabilities(
+            module="gen.llm.providers.openai",
+            base_url="https://api.openai.com/v1",
+            api_key_env="OPENAI_API_KEY",
+            limits_per="model",
+            fixed_sampling=("o1", "o3", "o4", "gpt-5"),
+        ),
+        # docs.claude.com/en/api/messages: temperature from 0 to 1, no seed; structured outputs since Claude Opus 4.1 and Sonnet 4.5.
+        "anthropic": Capabilities(
+            module="gen.llm.providers.anthropic",
+            base_url="https://api.anthropic.com",
+            api_key_env="ANTHROPIC_API_KEY",
+            raw_prompts=False,
+            seed=False,
+            max_temperature=1.0,
+            limits_per="model",
+            no_json_schema=("claude-2", "claude-3", "claude-sonnet-4-0", "claude-sonnet-4-2", "claude-opus-4-0", "claude-opus-4-2"),
+        ),
+        "simulator": Capabilities(module="gen.llm.providers.simulator", own_server=True),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where calls go and with whose key: models with equal endpoints share connections and admission. `options` is the simulator's
+    mapping as canonical JSON. The key is kept out of `repr`."""
+
+    provider: str
+    base_url: str = ""
+    api_key: str = field(default="", repr=False)
+    options: str = ""
+
+
+def connect(endpoint: Endpoint, on_headers: HeaderSink) -> Provider:
+    """The provider for `endpoint`; its module is imported here. `on_headers` is told the headers of every reply, errors included."""
+    module: Any = importlib.import_module(CAPABILITIES[endpoint.provider].module)
+    provider: Provider = module.connect(endpoint, on_headers)
+    return provider
+
+
+def sampling(request: Request, line: ModelLine) -> Sampling:
+    """The request's sampling with the model line's defaults filled in; `max_tokens` is always set."""
+    own = request.sampling
+    return Sampling(
+        temperature=line.temperature if own.temperature is None else own.temperature,
+        top_p=line.top_p if own.top_p is None else own.top_p,
+        max_tokens=own.max_tokens or line.max_tokens,
+        stop=own.stop,
+    )
+
+
+def wire_seed(draw: int) -> int:
+    """`draw` folded to 32 bits without throwing any bit away: what is sent as `seed`."""
+    folded, rest = draw & 0xFFFFFFFF, abs(draw) >> _SEED_BITS
+    while rest:
+        folded ^= rest & 0xFFFFFFFF
+        rest >>= _SEED_BITS
+    return folded

@@ -1,0 +1,165 @@
+"""OpenAI's chat and raw completions, and every server that speaks them (`base_url`).
+
+The SDK owns keys, connections and its error classes. Bodies are built and read here instead of by its models: its own typed path
+costs three times the CPU, and OpenAI-compatible servers send shapes that its types do not know.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+import openai
+import orjson
+
+from gen.errors import ProviderError
+from gen.llm.connection import LIMITS, NO_KEY, TIMEOUT, WIRE_ERRORS, connection_error
+from gen.llm.provider import CAPABILITIES, Endpoint, HeaderSink, Provider, sampling, wire_seed
+from gen.llm.wire import SIMULATED_HEADER, count, finish_reason, malformed, mapping, parse_object, status_error, well_formed
+from gen.recipe import ModelLine
+from gen.types import FinishReason, Json, Request, Response, Usage, thaw
+
+_CAPABILITIES = CAPABILITIES["openai"]
+_SIMULATED_PREFIX = "sluice-sim"  # of a simulated reply's system_fingerprint
+_JSON_HEADERS = {"Content-Type": "application/json"}
+
+FINISH_REASONS: Mapping[str, FinishReason] = {
+    "stop": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "content_filter": "content_filter",
+    "refusal": "refusal",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+}
+
+
+class OpenAIProvider:
+    """One pool of connections to one server, for all models there."""
+
+    def __init__(self, endpoint: Endpoint, on_headers: HeaderSink, *, http_client: httpx2.AsyncClient | None = None) -> None:
+        self._secret = endpoint.api_key
+        self._on_headers = on_headers
+        self._client = openai.AsyncOpenAI(
+            api_key=endpoint.api_key or NO_KEY,
+            base_url=endpoint.base_url,
+            max_retries=0,
+            timeout=TIMEOUT,
+            http_client=http_client or openai.DefaultAioHttpClient(timeout=TIMEOUT, limits=LIMITS, follow_redirects=False),
+        )
+
+    async def send(self, request: Request, line: ModelLine) -> Response:
+        path, payload = build_payload(request, line)
+        try:
+            reply = await self._client.post(
+                path, cast_to=httpx2.Response, content=orjson.dumps(payload), options={"headers": _JSON_HEADERS}
+            )
+        except openai.APIStatusError as error:
+            self._on_headers(line, error.response.headers)
+            raise to_error(error.response, self._secret) from None  # the SDK's error holds the key in its request
+        except (openai.APIConnectionError, *WIRE_ERRORS) as error:
+            raise connection_error("openai", error) from None
+        self._on_headers(line, reply.headers)
+        return parse_response(reply.content, reply.headers)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def connect(endpoint: Endpoint, on_headers: HeaderSink) -> Provider:
+    """The provider for `endpoint`."""
+    return OpenAIProvider(endpoint, on_headers)
+
+
+def build_payload(request: Request, line: ModelLine) -> tuple[str, dict[str, Any]]:
+    """The path below the base URL and the body. OpenAI's own cloud wants `max_completion_tokens`; the others know `max_tokens`."""
+    chosen = sampling(request, line)
+    body: dict[str, Any] = {"model": line.model}
+    own_cloud = not line.base_url or line.base_url.rstrip("/") == _CAPABILITIES.base_url
+    if request.prompt is not None:
+        path = "/completions"
+        body |= {"prompt": well_formed(request.prompt), "max_tokens": chosen.max_tokens}
+    else:
+        path = "/chat/completions"
+        body["messages"] = [{"role": message.role, "content": well_formed(message.content)} for message in request.messages]
+        body["max_completion_tokens" if own_cloud and line.provider == "openai" else "max_tokens"] = chosen.max_tokens
+    if not (own_cloud and line.provider == "openai" and line.model.startswith(_CAPABILITIES.fixed_sampling)):
+        body |= {key: value for key, value in (("temperature", chosen.temperature), ("top_p", chosen.top_p)) if value is not None}
+    if chosen.stop:
+        body["stop"] = list(chosen.stop)
+    body["seed"] = wire_seed(request.draw)
+    if request.response_schema is not None and request.prompt is None:
+        schema = orjson.loads(request.response_schema)
+        body["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "reply", "schema": schema, "strict": is_closed(schema)},
+        }
+    return path, body | thaw(line.extra_body)
+
+
+def parse_response(body: bytes, headers: Mapping[str, str]) -> Response:
+    """The reply in a 200's body; `key`, `cost` and `from_cache` are the client's to fill.
+
+    Raises Unavailable `malformed_reply` for anything that is not a completion with a text.
+    """
+    value = parse_object(body, "openai")
+    choices = value.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise malformed("openai", "it holds no choices")
+    choice = choices[0]
+    reason = finish_reason(choice.get("finish_reason"), FINISH_REASONS)
+    message = choice.get("message")
+    text = _text(message.get("content")) if isinstance(message, dict) else _text(choice.get("text"))
+    refusal = message.get("refusal") if isinstance(message, dict) else None
+    if isinstance(refusal, str) and refusal and not text:
+        text, reason = refusal, "refusal"
+    if text is None:
+        if reason in ("stop", "unknown"):
+            raise malformed("openai", "its content is null")
+        text = ""  # a filter, the token limit or a tool call left no text: that is what was answered
+    usage = mapping(value.get("usage"))
+    fingerprint = value.get("system_fingerprint")
+    return Response(
+        text=well_formed(text),
+        finish_reason=reason,
+        usage=Usage(
+            input_tokens=count(usage.get("prompt_tokens")),
+            output_tokens=count(usage.get("completion_tokens")),
+            cached_tokens=count(mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
+        ),
+        model=model if isinstance(model := value.get("model"), str) else "",
+        simulated=headers.get(SIMULATED_HEADER) == "1" or (isinstance(fingerprint, str) and fingerprint.startswith(_SIMULATED_PREFIX)),
+    )
+
+
+def to_error(reply: httpx2.Response, secret: str) -> ProviderError:
+    """Our error for a reply of status 300 and more, without the key."""
+    return status_error("openai", reply.status_code, reply.content, reply.headers, secrets=(secret,), wall=time.time())
+
+
+def is_closed(schema: Json) -> bool:
+    """Whether every object in a JSON schema lists all its properties as required and allows no other: what strict mode demands."""
+    if isinstance(schema, list):
+        return all(is_closed(item) for item in schema)
+    if not isinstance(schema, dict):
+        return True
+    if "properties" in schema or schema.get("type") == "object":
+        names = set(mapping(schema.get("properties")))
+        if schema.get("additionalProperties") is not False or set(schema.get("required") or ()) != names:
+            return False
+    return all(is_closed(item) for item in schema.values())
+
+
+def _text(content: Json) -> str | None:
+    """A message's content, which some servers send as a list of parts; None when there is none."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        parts = [part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)]
+        return "".join(parts) if parts else None
+    return None

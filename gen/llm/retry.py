@@ -1,0 +1,90 @@
+"""When a failed attempt is made again.
+
+Unavailable: up to six attempts with full jitter (each wait drawn evenly between 0 and a bound that doubles), or as long as the service
+asks. RateLimited: again without spending an attempt; the waiting itself is done by admission, for all calls of the endpoint together, so
+here only its total is capped. Everything else is final.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+
+from gen.errors import ProviderError, RateLimited, Unavailable
+from gen.llm.clock import Clock
+from gen.types import Response
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to go on. `attempts` and `total_seconds` bound Unavailable, `rate_limited_seconds` all waiting for rate limits; the
+    n-th wait is drawn from 0 to `first_wait_seconds` × 2ⁿ, at most `longest_wait_seconds`."""
+
+    attempts: int = 6
+    total_seconds: float = 900.0
+    rate_limited_seconds: float = 1800.0
+    first_wait_seconds: float = 0.5
+    longest_wait_seconds: float = 30.0
+
+
+async def retrying(
+    attempt: Callable[[], Coroutine[None, None, Response]],
+    *,
+    patience: Patience,
+    clock: Clock,
+    rng: random.Random,
+    on_retry: Callable[[ProviderError], None],
+) -> Response:
+    """The first reply that `attempt`, an async function, brings. Raises its last error when patience ends, and any final error at once."""
+    state = _State(patience, clock, rng)
+
+    def before_sleep(call: RetryCallState) -> None:
+        error = _error(call)
+        if isinstance(error, ProviderError):
+            on_retry(error)
+
+    retries = AsyncRetrying(
+        sleep=clock.sleep,
+        stop=state.stop,
+        wait=state.wait,
+        retry=retry_if_exception_type((Unavailable, RateLimited)),
+        before_sleep=before_sleep,
+        reraise=True,
+    )
+    reply: Response = await retries(attempt)
+    return reply
+
+
+class _State:
+    """Counts of one call: failures that spent an attempt, and when it first failed in either way."""
+
+    def __init__(self, patience: Patience, clock: Clock, rng: random.Random) -> None:
+        self._patience, self._clock, self._rng = patience, clock, rng
+        self._failures = 0
+        self._failing_since: float | None = None
+        self._limited_since: float | None = None
+
+    def stop(self, call: RetryCallState) -> bool:
+        now = self._clock.monotonic()
+        if isinstance(_error(call), RateLimited):
+            self._limited_since = now if self._limited_since is None else self._limited_since
+            return now - self._limited_since >= self._patience.rate_limited_seconds
+        self._failures += 1
+        self._failing_since = now if self._failing_since is None else self._failing_since
+        return self._failures >= self._patience.attempts or now - self._failing_since >= self._patience.total_seconds
+
+    def wait(self, call: RetryCallState) -> float:
+        error = _error(call)
+        if isinstance(error, RateLimited):
+            return 0.0
+        bound = min(self._patience.longest_wait_seconds, self._patience.first_wait_seconds * 2.0 ** max(0, self._failures - 1))
+        drawn = self._rng.uniform(0.0, bound)
+        asked = error.retry_after_seconds if isinstance(error, Unavailable) else None
+        return drawn if asked is None else min(asked, self._patience.total_seconds) + min(drawn, 1.0)
+
+
+def _error(call: RetryCallState) -> BaseException | None:
+    return call.outcome.exception() if call.outcome is not None else None
