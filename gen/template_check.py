@@ -25,7 +25,8 @@ from gen.types import Sample
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color:#1c1c1c;background:#fff}"
     "section{display:grid;grid-template-columns:1fr 1fr;gap:1rem;border-top:1px solid #ccc;padding:1rem 0}"
-    "h2{grid-column:1/3;font-size:1rem;margin:0}pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0;font:13px/1.5 ui-monospace,monospace}"
+    "h2{grid-column:1/3;font-size:1rem;margin:0}"
+    "pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0;font:13px/1.5 ui-monospace,monospace}"
     ".t{background:#cdeccd}.c{color:#8a1f6a;font-weight:600}.r{color:#666}.d{color:#a40000}"
     "@media(prefers-color-scheme:dark){body{color:#eee;background:#161616}.t{background:#1d4a1d}.c{color:#f08ad0}.r{color:#aaa}.d{color:#ff8a8a}}"
 )
