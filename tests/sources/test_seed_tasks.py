@@ -53,6 +53,12 @@ def test_every_shape_gives_the_same_task(tmp_path: Path, record: dict[str, Any])
     assert read([record], folder=tmp_path, where=WHERE) == (task,)
 
 
+def test_a_greeting_before_the_question_is_no_answer(tmp_path: Path) -> None:
+    turns = [("assistant", "Hello!"), ("user", QUESTION), ("assistant", ANSWER)]
+    (task,) = read([{"messages": [{"role": role, "content": content} for role, content in turns]}], folder=tmp_path, where=WHERE)
+    assert task.output == ANSWER
+
+
 def test_an_alpaca_input_follows_its_instruction(tmp_path: Path) -> None:
     (task,) = read([{"instruction": "Translate.", "input": "Hallo", "output": "Hello"}], folder=tmp_path, where=WHERE)
     assert task.instruction == "Translate.\n\nHallo"
