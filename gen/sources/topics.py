@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,9 @@ from gen.sources._files import (
 
 MAX_CHARACTERS = 300  # a topic is a phrase that stands in prompts, tables and plots; the longest of 352 real ones has 67
 
+MAX_YAML_MEBIBYTES = 1  # ruamel.yaml reads some 200 kB a second
+
+_NESTED = re.compile(r"(?:[\[{]\s{0,20}){20}")  # no list of topics; it would take the parser seconds to give up
 _READERS = ".txt, .jsonl, .json, .yaml, .yml or .csv"
 
 
@@ -96,6 +100,10 @@ def _from_objects(path: Path, where: str) -> Iterator[Entry]:
 def _from_yaml(path: Path, where: str) -> Iterator[Entry]:
     """A list at the top or under `topics:`; lines are counted from 1."""
     text = read_text(path, where)
+    if len(text) > MAX_YAML_MEBIBYTES << 20:
+        raise InputError(f"{where}: {path}: more than {MAX_YAML_MEBIBYTES} MiB of YAML: write the topics as .txt, one a line")
+    if _NESTED.search(text):
+        raise InputError(f"{where}: {path}: invalid YAML for topics: brackets nested 20 deep")
     try:
         content = YAML(typ="rt", pure=True).load(text)
     except MarkedYAMLError as error:

@@ -124,7 +124,7 @@ def test_a_wrong_value_is_answered_with_what_would_be_right(tmp_path: Path, valu
         ("t.yaml", "- a\n- 12\n", "t.yaml:2: a topic must be text, got the number 12"),
         ("t.yaml", "a: b\n", "an object, where a list of topics is needed"),
         ("t.yaml", "", "nothing, where a list of topics is needed"),
-        ("t.yaml", "[" * 5_000, "invalid YAML"),
+        ("t.yaml", "[" * 5_000, "brackets nested 20 deep"),
         ("t.csv", "id;topic\n1;a\n", "t.csv:1: no column 'topic' in id;topic"),
         ("t.csv", "id,topic\n1\n", "t.csv:2: an empty topic"),
         ("t.csv", 'topic\n"a\n', "invalid CSV"),
@@ -158,6 +158,11 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(Path, "read_bytes", refused)
     assert "cannot be read: Permission denied" in message(name, tmp_path)
+
+
+def test_yaml_too_large_to_parse_is_sent_to_plain_text(tmp_path: Path) -> None:
+    write(tmp_path, "t.yaml", "- a topic\n" * 110_000)
+    assert "more than 1 MiB of YAML: write the topics as .txt" in message("t.yaml", tmp_path)
 
 
 def test_a_file_of_corpus_size_is_refused_unread(tmp_path: Path) -> None:
