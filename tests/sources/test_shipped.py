@@ -50,7 +50,7 @@ BARE = {
 OURS = [
     name
     for name in prompts.names()
-    if name.split("/")[0] in ("evol_instruct", "persona", "magpie") or name in ("judges/rubric", "judges/best_of_n")
+    if name.split("/")[0] in ("evol_instruct", "persona", "magpie") or name in ("judges/rubric", "judges/best_of_n", "pairs/answer")
 ]
 
 
