@@ -152,12 +152,13 @@ def _gate(recipe: Recipe, place: int, line: PluginLine, judges: Mapping[str, Any
 
 
 def _exporter(recipe: Recipe, place: int, name: str) -> Any:
+    formats = [known for known in plugins.names("exporters") if _is_format(known)]
+    if name not in formats:
+        raise recipe.error(("export", "formats", place), f"unknown format '{name}': {plugins.suggest(name, formats)}")
     try:
         exporter = plugins.build("exporters", name, {})
     except RecipeError as error:
         raise recipe.error(("export", "formats", place), error) from error
-    if not hasattr(exporter, "rows") or getattr(exporter, "takes_pairs", False):
-        raise recipe.error(("export", "formats", place), f"'{name}' is no format of samples")
     return exporter
 
 
@@ -173,3 +174,9 @@ def _check_judge(recipe: Recipe, path: KeyPath, part: Any, judges: Mapping[str, 
     judge = getattr(part, "judge", "")
     if judge and judge not in judges:
         raise recipe.error((*path, "judge"), f"no judge '{judge}' under judges: {plugins.suggest(judge, sorted(judges))}")
+
+
+def _is_format(name: str) -> bool:
+    """Whether an exporter writes rows of samples with no options: the packed set and the papers have keys of their own."""
+    plugin = plugins.find("exporters", name)
+    return getattr(plugin, "takes", "") == "samples" and not any(plugins.required(plugin))

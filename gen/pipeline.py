@@ -15,7 +15,7 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -95,7 +95,7 @@ class Pipeline:
         plan = self.plan
         self.sequences = [Sequence(spec, plan.sources, plan.seed, plan.attempts) for spec in plan.sequences]
 
-    async def outcomes(self) -> AsyncIterator[Outcome]:
+    async def outcomes(self) -> AsyncGenerator[Outcome, None]:
         """Every candidate with its fate, in plan order. Close the iterator (`contextlib.aclosing`) to leave early."""
         started = self.clock()
         try:
@@ -246,7 +246,7 @@ class Pipeline:
 
     # --- regenerate ---
 
-    async def _second_chances(self) -> AsyncIterator[Outcome]:
+    async def _second_chances(self) -> AsyncGenerator[Outcome, None]:
         """Ask again for the rejected candidates that the plan names, and again for what fails, up to `attempts` times each.
 
         All tasks see the pool as it stands now, and their outcomes come out first in, first out, so order and content are the same

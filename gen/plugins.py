@@ -56,6 +56,11 @@ def options(plugin: type[Any]) -> dict[str, Field[Any]]:
     return {item.name: item for item in fields(plugin) if item.init}
 
 
+def required(plugin: type[Any]) -> list[str]:
+    """The options that have no default."""
+    return [name for name, item in options(plugin).items() if item.default is MISSING and item.default_factory is MISSING]
+
+
 def build(room: str, name: str, given: Mapping[str, Any]) -> Any:
     """The plugin `name` with the options `given`, types checked.
 
@@ -66,10 +71,10 @@ def build(room: str, name: str, given: Mapping[str, Any]) -> Any:
     for key in given:
         if key not in known:
             raise RecipeError(f"unknown option '{key}' of {_singular(room)} '{name}': {suggest(key, sorted(known))}", key=key)
-    for key, option in known.items():
-        if key not in given and option.default is MISSING and option.default_factory is MISSING:
+    for key in required(plugin):
+        if key not in given:
             raise RecipeError(f"{_singular(room)} '{name}' needs the option '{key}'", key=key)
-    hints = get_type_hints(plugin)
+    hints = _hints(plugin, known)
     values = {key: _checked(room, name, key, hints[key], value) for key, value in given.items()}
     try:
         return plugin(**values)
@@ -89,6 +94,15 @@ def _checked(room: str, name: str, key: str, hint: Any, value: Any) -> Any:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         raise RecipeError(f"option '{key}' of {_singular(room)} '{name}': {first['msg'].lower()}, got {value!r}", key=key) from error
+
+
+def _hints(plugin: type[Any], known: Mapping[str, Field[Any]]) -> dict[str, Any]:
+    """The options' types, each resolved in the module of the class that declares it; a plugin's private fields are left alone."""
+    hints: dict[str, Any] = {}
+    for owner in reversed(plugin.__mro__):
+        own = {name: hint for name, hint in vars(owner).get("__annotations__", {}).items() if name in known}
+        hints |= get_type_hints(type("Options", (), {"__annotations__": own, "__module__": owner.__module__})) if own else {}
+    return hints
 
 
 def _config(hint: Any) -> ConfigDict | None:

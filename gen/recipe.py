@@ -91,8 +91,8 @@ class ModelLine(_Line):
     max_tokens: Annotated[int, Field(ge=1)] = 1024
     price: PriceLine | None = None
     tokenizer: str | None = None
-    extra_body: Mapping[str, Any] = MappingProxyType({})
-    simulator: Mapping[str, Any] = MappingProxyType({})
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    simulator: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _simulator_options_only_for_the_simulator(self) -> ModelLine:
@@ -230,7 +230,7 @@ class Config(_Line):
     def _some_model(cls, value: Mapping[str, ModelLine]) -> Mapping[str, ModelLine]:
         if not value:
             raise ValueError("name at least one model")
-        return MappingProxyType(dict(value))
+        return value
 
     @model_validator(mode="after")
     def _titles_differ(self) -> Config:

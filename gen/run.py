@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 from gen import __version__, outputs
 from gen.errors import RequestRejected, ServiceStopped
 from gen.ledger import Ledger
 from gen.llm.cache import Cache
-from gen.llm.client import Client, ClientStats
+from gen.llm.client import Client
+from gen.llm.stats import ClientStats
 from gen.pairs_stage import make_pairs
 from gen.parts import Parts, build_parts, plan_of
 from gen.pipeline import Pipeline
 from gen.recipe import Recipe
 from gen.run_folder import claim, exclusive
 from gen.types import Call, Generate, Outcome, Request, Response, SequenceEnd, Session, digest
+
+Result = TypeVar("Result")
 
 FLUSH_EVERY = 50  # outcomes; a kill loses at most these from the ledger, and none of their replies
 FLUSH_SECONDS = 1.0
@@ -112,16 +116,17 @@ async def _run(
             progress.pipeline, progress.stats, progress.phase = pipeline, lambda: client.stats, "generating"
             progress.goal = sum(one.quota for one in parts.sequences)
             seen = await _until_interrupted(_consume(pipeline, recorder, ledger, progress), interrupt)
-            if seen is not None and not pipeline.stopped:
+            complete = seen is not None and not pipeline.stopped
+            if seen is not None and complete:
                 await asyncio.to_thread(ledger.keep_only, seen)
             ends = pipeline.ends()
             ledger.record_ends(ends)
-            if seen is not None and not pipeline.stopped and parts.pairs:
+            if complete and parts.pairs:
                 progress.phase = "making pairs"
                 await _until_interrupted(make_pairs(parts, ledger, recorder.generate), interrupt)
             stats = client.stats
     finally:
-        await asyncio.to_thread(cache.close)
+        await cache.close()
     stop, reason = _why_it_ended(ends, pipeline, interrupt)
     session = Session(
         started=started.isoformat(timespec="seconds"),
@@ -139,7 +144,7 @@ async def _run(
     )
     ledger.add_session(session)
     progress.phase = "writing"
-    written = await asyncio.to_thread(outputs.write_all, ledger, recipe, parts, folder)
+    written = await asyncio.to_thread(outputs.write_all, ledger, recipe, parts, folder, lock_test=complete)
     return RunResult(
         folder=folder,
         accepted=written.accepted,
@@ -226,22 +231,19 @@ def _store(ledger: Ledger, batch: list[tuple[int, Outcome]], calls: list[Call], 
     ledger.write_errors(errors)
 
 
-async def _until_interrupted(work: object, interrupt: asyncio.Event) -> set[str] | None:
+async def _until_interrupted(work: Coroutine[Any, Any, Result], interrupt: asyncio.Event) -> Result | None:
     """The work's result; None when `interrupt` was set first (the work is then cancelled and cleaned up)."""
-    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    task = asyncio.create_task(work)
     bell = asyncio.create_task(interrupt.wait())
     try:
         await asyncio.wait({task, bell}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            result: set[str] | None = task.result()
-            return result
-        return None
+        return task.result() if task.done() else None
     finally:
         for one in (task, bell):
-            if not one.done():
-                one.cancel()
-                with suppress(asyncio.CancelledError, ServiceStopped):
-                    await one
+            one.cancel()
+        for one in (task, bell):
+            with suppress(asyncio.CancelledError, ServiceStopped):
+                await one
 
 
 def _why_it_ended(ends: list[SequenceEnd], pipeline: Pipeline, interrupt: asyncio.Event) -> tuple[str, str]:
