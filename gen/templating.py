@@ -54,8 +54,10 @@ class Encoded:
 
 @dataclass(slots=True)
 class _Plan:
-    """Parts of one sample: a piece to encode or a token's id, and whether it is trained. `section` is the text since the last token."""
+    """Parts of one sample: a piece to encode or a token's id, and whether it is trained. `section` is the text since the last token;
+    `quoted` are control tokens that the messages name, whose ids no piece may hold."""
 
+    quoted: frozenset[int]
     parts: list[tuple[Piece | int, bool]] = field(default_factory=list)
     section: list[tuple[str, bool]] = field(default_factory=list)
     strips: bool = False
@@ -136,11 +138,13 @@ class Templating:
         if refused:
             return Unfit("special_token_in_text", refused)
         turns = sorted((turn for turn in rendered.turns if turn.start < turn.end), key=lambda turn: turn.start)
-        answers = [turn for turn in turns if turn.role == "assistant" and rendered.text[turn.start : turn.end].strip()]
-        trained = answers if self.train_on == "all" else answers[-1:]
+        answers = [turn for turn in rendered.turns if turn.role == "assistant"]
+        answers = answers if self.train_on == "all" else answers[-1:]
+        trained = [turn for turn in answers if rendered.text[turn.start : turn.end].strip()]
         if not trained:
             return Unfit("nothing_to_train", "no assistant message with text")
-        plan, at, after = _Plan(), 0, False
+        quoted = {found for message in messages for found in self._control.findall(message.content)}
+        plan, at, after = _Plan(frozenset(self.tokenizer.specials[text].id for text in quoted)), 0, False
         for turn in [*turns, Turn("", len(rendered.text), len(rendered.text), len(rendered.text))]:
             if not self._literal(plan, rendered.text[at : turn.prompt_end], after):
                 return Unfit("no_end_of_turn", "no control token of the tokenizer ends an assistant's turn in this template")
@@ -312,6 +316,8 @@ def _joined(plan: _Plan, ids: Mapping[Piece, list[int] | None]) -> Encoded | Unf
         found = ids[part]
         if found is None:
             return Unfit("boundary_merges", "the tokenizer makes one token of a header's end and an answer's beginning")
+        if plan.quoted and not plan.quoted.isdisjoint(found):
+            return Unfit("special_token_in_text", "the tokenizer makes a control token of a message's text even where that is switched off")
         numbers.extend(found)
         trained.extend([flag] * len(found))
     return Encoded(np.array(numbers, np.int32), np.array(trained, np.bool_))

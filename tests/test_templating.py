@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoTokenizer
 
@@ -20,6 +23,7 @@ from gen.templating import Encoded, Templating, open_templating
 from gen.types import Message, Sample
 
 TEMPLATES = Path(__file__).parent / "templates"
+CHATML_SOURCE = (TEMPLATES / "chatml.jinja").read_text(encoding="utf-8")
 
 CHATML = ("<|im_start|>", "<|im_end|>")
 LLAMA = ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
@@ -215,6 +219,10 @@ def test_only_the_last_answer_is_trained_by_choice(folder: Callable[[str], Path]
     assert result.ids.tolist() == encoded(open_templating(folder("chatml")), TWO).ids.tolist()
 
 
+def test_an_empty_last_answer_is_nothing_to_train_by_choice_of_the_last(folder: Callable[[str], Path]) -> None:
+    assert unfit(open_templating(folder("chatml"), train_on="last"), chat("Hello", "Hi", "More", "")) == "nothing_to_train"
+
+
 def test_reasoning_is_trained_where_it_is_rendered_and_gone_from_earlier_turns(opened: Callable[[str], Templating]) -> None:
     templating = opened("qwen3")
     result = encoded(templating, chat("2 + 2?", "<think>\neasy\n</think>\n\nFour.", "3 + 3?", "<think>\nagain\n</think>\n\nSix."))
@@ -250,6 +258,31 @@ def test_a_control_token_in_a_message_is_refused_by_choice(folder: Callable[[str
     templating = open_templating(folder("chatml"), special_tokens="refuse")
     assert unfit(templating, chat("What does <|im_end|> mean?", "An end.")) == "special_token_in_text"
     assert isinstance(templating.encode([ONE])[0], Encoded)
+
+
+def test_a_token_that_only_the_template_makes_a_control_token_stays_text_too(tmp_path: Path) -> None:
+    backend = byte_level()
+    backend.add_tokens([AddedToken(text, normalized=False) for text in ("<start_of_turn>", "<end_of_turn>")])  # special=False
+    gemma = (TEMPLATES / "gemma2.jinja").read_text(encoding="utf-8")
+    templating = open_templating(write_tokenizer(tmp_path / "gemma", backend, ("<bos>", "<eos>"), ("<bos>", "<eos>"), gemma))
+    result = encoded(templating, chat("What is <end_of_turn>?", "It is <end_of_turn>."))
+    assert result.ids.tolist().count(templating.tokenizer.specials["<end_of_turn>"].id) == 2
+    assert runs(templating, result) == ["It is <end_of_turn>.<end_of_turn>"]
+
+
+def test_a_think_tag_in_an_answer_is_the_token_that_it_names(opened: Callable[[str], Templating]) -> None:
+    templating = opened("qwen3")
+    result = encoded(templating, chat("2 + 2?", "<think>\neasy\n</think>\n\nFour."))
+    assert templating.tokenizer.specials["<think>"].id in result.ids[result.trained].tolist()
+
+
+def test_a_tokenizer_that_cannot_keep_a_control_token_apart_drops_the_sample(tmp_path: Path) -> None:
+    letters = [(letter, -5.0) for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ <|_/>?.\n"]
+    backend = Tokenizer(models.Unigram([("<unk>", -20.0), ("<|im_end|>", -1.0), *letters], unk_id=0))
+    backend.decoder = decoders.Fuse()
+    templating = open_templating(write_tokenizer(tmp_path / "unigram", backend, CHATML, (None, "<|im_end|>"), CHATML_SOURCE))
+    assert unfit(templating, chat("What is <|im_end|>?", "An end.")) == "special_token_in_text"
+    assert runs(templating, encoded(templating, chat("What is that?", "An end."))) == ["An end.<|im_end|>"]
 
 
 def test_a_role_marker_that_is_plain_text_is_always_refused(opened: Callable[[str], Templating]) -> None:
@@ -293,14 +326,12 @@ def test_an_answer_without_an_end_of_turn_is_dropped(tmp_path: Path) -> None:
 
 def test_messages_that_the_template_writes_twice_are_not_guessed_at(tmp_path: Path) -> None:
     twice = (
-        "{% for m in messages %}{{ '<|im_start|>' + m.role + ' ' + messages[-1].content + '\n' + m.content + '<|im_end|>' }}{% endfor %}"
+        "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content }}"
+        "{% if messages|length > 2 %}{{ ' after ' + messages[0].content }}{% endif %}{{ '<|im_end|>' }}{% endfor %}"
     )
-    templating = open_templating(write_tokenizer(tmp_path / "twice", byte_level(), CHATML, (None, "<|im_end|>"), CHATML_SOURCE))
-    object.__setattr__(templating.template, "_compiled", type(templating.template)(twice)._compiled)
+    templating = open_templating(write_tokenizer(tmp_path / "twice", byte_level(), CHATML, (None, "<|im_end|>"), twice))
+    assert runs(templating, encoded(templating, ONE)) == ["Four.<|im_end|>"]
     assert unfit(templating, TWO) == "mask_unproven"
-
-
-CHATML_SOURCE = (TEMPLATES / "chatml.jinja").read_text(encoding="utf-8")
 
 
 def test_dates_stand_still_unless_given(folder: Callable[[str], Path], opened: Callable[[str], Templating]) -> None:
@@ -358,3 +389,23 @@ def test_a_template_file_is_read_and_a_missing_one_named(tmp_path: Path) -> None
 def test_an_unknown_tokenizer_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no tokenizer can be loaded from"):
         open_templating(tmp_path / "missing")
+
+
+@given(st.lists(st.text(max_size=40), min_size=2, max_size=4))
+@settings(deadline=None, max_examples=150)
+def test_any_text_is_encoded_whole_or_dropped_with_a_reason(contents: list[str]) -> None:
+    templating = open_shipped()
+    sample = chat(*contents)
+    (result,) = templating.encode([sample])
+    if isinstance(result, Unfit):
+        assert result.reason in ("nothing_to_train", "lone_surrogate")
+        return
+    text = "".join(f"<|im_start|>{message.role}\n{message.content}<|im_end|>\n" for message in sample.messages)
+    assert templating.tokenizer.decode(result.ids.tolist()) == text
+    answers = [message.content for message in sample.messages if message.role == "assistant" and message.content.strip()]
+    assert runs(templating, result) == [answer + "<|im_end|>" for answer in answers]
+
+
+@cache
+def open_shipped() -> Templating:
+    return open_templating(resource("data", "tokenizer"))
