@@ -28,7 +28,8 @@ _WRITE = re.compile(
 _SINGLE = re.compile(r"\b(?:one|new|single|another|would ask|might ask|could ask|first message)\b", re.I)
 _COUNT = re.compile(rf"\b{_NUMBER}\b(?=[^.\n]{{0,60}}\b(?:{_NOUN}s?|items?|strings?|statements?|entries)\b)", re.I)
 _ABOUT = re.compile(
-    r"\b(?:about|on|regarding|concerning|related to|in the (?:area|domain|field) of)\s+(?:the (?:topic|subject)(?: of)?\s+)?[\"“'‘]?"
+    r"\b(?:about|on|belongs? to|regarding|concerning|related to|in the (?:area|domain|field) of)\s+"
+    r"(?:the (?:topic|subject)(?: of)?:?\s+)?[\"“'‘]?"
     r"([^\n.\"”;:!?]{3,120})",
     re.I,
 )
@@ -38,7 +39,7 @@ _NO_TOPIC = re.compile(
 _TOPIC_END = re.compile(r"\s(?:that|so that|which|who|as a|as json|in english|to be|could|would|might)\b", re.I)
 _REWRITE = re.compile(
     r"rewrit|evolv|complicat|more (?:complex|difficult|specific|concrete|demanding|challenging)|harder|deepen|constrain|"
-    r"rephras|inspired|"
+    r"starting point|revise (?:the|this) (?:instruction|prompt|question)|new one|same field|rarer|rephras|inspired|"
     r"brand.?new|new (?:prompt|instruction)|variation|"
     r"add (?:one|a|another)|mutat|paraphras|simplif|replace general|reasoning steps|broaden",
     re.I,
@@ -46,6 +47,7 @@ _REWRITE = re.compile(
 _JUDGE = re.compile(r"\b(?:rat(?:e|ing)|scor(?:e|ing)|grad(?:e|ing)|judg(?:e|ing)|evaluat|assess|rubric|points?|criteria|scale)", re.I)
 _COMPARE = re.compile(r"\b(?:better|prefer|compar|rank|which|best|winner|choose)", re.I)
 _YES_NO = re.compile(r"\byes\b.{0,12}\bno\b|\btrue or false\b|\bnot equal\b|\bunequal\b|\bsupported or\b", re.I)
+_VERDICT = re.compile(r"\bverdict|\bequal\b|same depth|\bdid the\b|\bis the\b", re.I)
 _CRITIQUE = re.compile(r"critiqu|criticis|criticiz|weakness|find fault|what is wrong|shortcoming", re.I)
 _REVISE = re.compile(r"\b(?:revis|improv|correct|repair|fix|better answer|answer again|new answer)", re.I)
 _AGAIN = re.compile(
@@ -72,7 +74,8 @@ class Length:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A prompt as read. `text` is what it is about: the question to answer, the instruction to rewrite or whose answer is judged."""
+    """A prompt as read. `text` is what it is about: the question to answer, the instruction to rewrite or whose answer is judged.
+    `simple` asks for plain instructions."""
 
     kind: Kind
     text: str
@@ -89,6 +92,7 @@ class Asked:
     high: float = 5.0
     length: Length = field(default=Length())
     again: bool = False
+    simple: bool = False
 
 
 def read(messages: Sequence[Message], *, schema: Json = None, json_mode: bool = False, model: str = "") -> Asked:
@@ -112,7 +116,7 @@ def read(messages: Sequence[Message], *, schema: Json = None, json_mode: bool = 
         text=sections.first("instruction") or sections.first("document") or user,
         frame=frame,
         context=f"{persona} {system}",
-        topic=sections.first("topic") or _topic(asking),
+        topic=sections.first("topic") or (_quoted_topic(asking) if kind == "rewrite" else topic_in(asking)),
         persona=persona,
         document=sections.first("document"),
         candidates=sections.all("answer") or (sections.all("instruction")[1:] if kind in ("compare", "yes_no") else ()),
@@ -123,6 +127,7 @@ def read(messages: Sequence[Message], *, schema: Json = None, json_mode: bool = 
         high=high,
         length=read_length(frame),
         again=bool(_AGAIN.search(frame)),
+        simple=bool(re.search(r"\b(?:simple|short|plain|one sentence)\b", asking, re.I)),
     )
 
 
@@ -135,7 +140,7 @@ def skeleton(frame: str) -> Json:
             continue
         example: Any = repair_json(frame[start : end + 1][:4000], return_objects=True)
         if isinstance(example, dict | list) and example:
-            return _schema_of(example)
+            return _schema_of(example, _bullet_words(frame))
     return None
 
 
@@ -200,7 +205,7 @@ def _kind(asking: str, sections: Sections, model: str) -> Kind:
         return "safety"
     if len(answers) > 1 and _COMPARE.search(asking):
         return "compare"
-    if sections.blocks and _YES_NO.search(asking):
+    if sections.blocks and (_YES_NO.search(asking) or (len(instructions) > 1 and _VERDICT.search(asking))):
         return "yes_no"
     if answers and _CRITIQUE.search(asking) and not _REVISE.search(asking):
         return "critique"
@@ -226,12 +231,19 @@ def _kind_by_system(system: str, asking: str, sections: Sections) -> Kind:
     return kind
 
 
-def _topic(asking: str) -> str:
+def topic_in(asking: str) -> str:
+    """The topic that the asking words name (\"questions about …\"), empty when they name none."""
     for found in _ABOUT.finditer(asking):
         phrase = _TOPIC_END.split(found.group(1))[0].strip(" ,'\"’”")
         if phrase and not _NO_TOPIC.match(phrase):
             return phrase
     return ""
+
+
+def _quoted_topic(asking: str) -> str:
+    """The topic in quotation marks: the words of a rewriting prompt are about rewriting otherwise."""
+    found = re.search(r"\b(?:topic|subject|domain|field)(?: of)?:?\s{1,3}[\"“']([^\"”'\n]{3,120})", asking, re.I)
+    return found.group(1).strip() if found else ""
 
 
 def _count(text: str, asking: str) -> int:
@@ -259,20 +271,26 @@ def _matching(text: str, end: int, opening: str, closing: str) -> int | None:
     return None
 
 
-def _schema_of(example: Json) -> Json:
+def _bullet_words(frame: str) -> list[str]:
+    """The single words that a list explains ("- better: …"): the values that a verdict may have."""
+    return [match.group(1) for match in _BULLET_WORD.finditer(frame[-8000:])]
+
+
+def _schema_of(example: Json, words: list[str]) -> Json:
     if isinstance(example, dict):
-        return {"type": "object", "properties": {key: _schema_of(value) for key, value in example.items()}, "required": list(example)}
+        properties = {key: _schema_of(value, words) for key, value in example.items()}
+        return {"type": "object", "properties": properties, "required": list(example)}
     if isinstance(example, list):
-        return {"type": "array", "items": _schema_of(example[0]) if example else {"type": "string"}}
+        return {"type": "array", "items": _schema_of(example[0], words) if example else {"type": "string"}}
     if isinstance(example, bool):
         return {"type": "boolean"}
     if isinstance(example, int | float):
         return {"type": "number" if isinstance(example, float) else "integer"}
     text = str(example)
-    options = [option.strip(" \"'<>") for option in text.split("|")]
+    options = words if text in words else [option.strip(" \"'<>") for option in text.split("|")]
     if len(options) > 1 and all(0 < len(option) < 30 for option in options):
         return {"type": "string", "enum": options}
-    if re.fullmatch(r"<?\s?\d{1,3}(?:\.\d)?\s{0,2}(?:-|–|to)\s{0,2}\d{1,3}(?:\.\d)?\s?>?", text) or text.strip("<> ").lower() in _NUMERIC:
+    if _NUMBER_EXAMPLE.fullmatch(text) or text.strip("<> ").lower() in _NUMERIC:
         return {"type": "integer"}
     if text.strip("<> ").lower() in ("true or false", "true/false", "bool", "boolean"):
         return {"type": "boolean"}
@@ -280,3 +298,5 @@ def _schema_of(example: Json) -> Json:
 
 
 _NUMERIC = ("number", "integer", "int", "score", "float", "n")
+_NUMBER_EXAMPLE = re.compile(r"<?\s?\d{1,3}(?:\.\d)?\s{0,2}(?:-|–|to)\s{0,2}\d{1,3}(?:\.\d)?\s?>?")
+_BULLET_WORD = re.compile(r"^\s{0,8}[-*•]\s{1,4}[\"'`*]{0,3}([A-Za-z_]{2,24})[\"'`*]{0,3}\s?[:(–-]", re.M)

@@ -30,7 +30,7 @@ TASK_WORDS = frozenset(
     WORDS.findall(
         """add address advice agree answer answers apply argue ask asked assume avoid brief briefly checklist choose classify
         compare concise consider create decide describe detail details detailed difference differences discuss draft each
-        evaluate example examples explain five following formulate four generate give given help helps imagine identify
+        evaluate example examples explain five following formulate four generate give given handle help helps imagine identify
         instruction instructions learn like list make mention message name need needs outline paragraph people plan point points
         policy propose provide question questions reader reply respond review rewrite say sentence sentences short sketch story
         suppose show shows steps suggest summarise summarize task tasks tell ten text think three topic two use using want wants
@@ -111,7 +111,8 @@ def focus_phrases(text: str) -> list[str]:
                 runs.append(" ".join(run))
                 run = []
     runs = list(dict.fromkeys(run for run in runs if len(run) > 3))[:12]
-    return [run for run in runs if " " in run or len(run) > 7] or runs
+    longer = [run for run in runs if " " in run]
+    return longer if len(longer) > 1 else [run for run in runs if " " in run or len(run) > 7] or runs
 
 
 def _read(path: Path) -> Domain:

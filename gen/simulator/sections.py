@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Role = Literal["topic", "persona", "feedback", "document", "answer", "instruction", "examples"]
+Role = Literal["topic", "persona", "feedback", "document", "answer", "instruction", "examples", "rules"]
 
 _MAX_CHARACTERS = 60_000
 _MAX_BLOCKS = 64
@@ -20,6 +20,7 @@ _LABEL = re.compile(r"\s{0,3}(?:#{1,6}\s{0,2}|\*\*|\[)?([A-Za-z][A-Za-z0-9 _'-]{
 _HEADING = re.compile(
     r"\s{0,3}(?:#{1,6}\s{0,2}([A-Za-z][A-Za-z0-9 _'-]{0,40})#{0,6}|\*\*([A-Za-z0-9 _'-]{1,40})\*\*|\[([A-Za-z0-9 _'-]{1,40})\])\s{0,8}$"
 )
+_BEGIN = re.compile(r"\s{0,3}(?:-{2,6}\s?)?BEGIN ([A-Za-z0-9 _-]{1,60}?)(?:\s?-{2,6})?\s{0,3}$")
 _RULE = re.compile(r"\s{0,3}(?:-{3,}|={3,}|\*{3,})\s{0,8}$")
 _ASKS = re.compile(
     r"(?:reply|respond|return|rewrite|rate|score|judge|output|now|please|requirements|your task|"
@@ -27,17 +28,37 @@ _ASKS = re.compile(
     re.I,
 )
 
-_NO_BLOCK = frozenset("format schema json style length language requirements rules criteria aspects scale rubric steps note".split())
+_NO_BLOCK = frozenset("format schema json style length language requirements criteria aspects scale rubric steps note".split())
 _ROLES: tuple[tuple[Role, frozenset[str]], ...] = (
     ("examples", frozenset({"example", "examples", "existing", "collection", "seed", "seeds"})),
     ("feedback", frozenset({"feedback", "rejected", "rejection", "complaint", "advice", "critique"})),
-    ("persona", frozenset({"persona", "audience", "character", "reader", "asker", "asked"})),
+    ("rules", frozenset({"rules", "system"})),
+    ("persona", frozenset({"person", "persona", "audience", "character", "reader", "asker", "asked"})),
     (
         "document",
         frozenset({"document", "passage", "context", "source", "excerpt", "article", "text", "material", "evidence", "reference"}),
     ),
     ("answer", frozenset({"answer", "response", "completion", "reply", "output", "assistant", "candidate"})),
-    ("instruction", frozenset({"instruction", "prompt", "question", "task", "request", "problem", "query", "user", "human"})),
+    (
+        "instruction",
+        frozenset(
+            {
+                "instruction",
+                "prompt",
+                "question",
+                "task",
+                "request",
+                "problem",
+                "query",
+                "user",
+                "human",
+                "before",
+                "after",
+                "original",
+                "evolved",
+            }
+        ),
+    ),
     ("topic", frozenset({"topic", "subject", "domain", "theme", "area", "field"})),
 )
 _LINE_ONLY = ("topic", "persona")
@@ -107,16 +128,18 @@ def _block_at(lines: list[str], place: int, frame: list[str]) -> tuple[Block | N
     line = lines[place]
     if tag := _TAG.match(line):
         return _tagged(lines, place, (tag.group(1), tag.group(2) or ""), line[tag.end() :])
+    if begin := _BEGIN.match(line):
+        return _begun(lines, place, begin.group(1))
     if fence := _FENCE.match(line):
         return _fenced(lines, place, fence.group(1), frame)
     if heading := _HEADING.match(line):
         label = next(group for group in heading.groups() if group)
         role = role_of(label)
-        return (None, place) if role is None else _labelled(lines, place, label, role, "")
+        return (None, place) if role in (None, "rules") else _labelled(lines, place, label, role, "")
     if labelled := _LABEL.match(line):
         label, rest = labelled.groups()
         role = role_of(label)
-        if role is None or rest.lstrip().startswith(("{", "[")):
+        if role in (None, "rules") or rest.lstrip().startswith(("{", "[")):
             return None, place
         return _labelled(lines, place, label, role, rest)
     return None, place
@@ -134,6 +157,15 @@ def _tagged(lines: list[str], place: int, tag: tuple[str, str], rest: str) -> tu
             collected[-1] = collected[-1].split(closing)[0]
             return Block(role or "document", f"{name}{attributes}", "\n".join(collected).strip()), after + 1
     return None, place
+
+
+def _begun(lines: list[str], place: int, name: str) -> tuple[Block | None, int]:
+    """The text between `BEGIN NAME` and `END NAME`; a long number at the end of the name only makes the frame unique."""
+    end = next((after for after in range(place + 1, len(lines)) if lines[after].strip(" -") == f"END {name}"), None)
+    if end is None:
+        return None, place
+    label = re.sub(r"\s\d{4,}$", "", name)
+    return Block(role_of(label) or "document", label, "\n".join(lines[place + 1 : end]).strip()), end + 1
 
 
 def _fenced(lines: list[str], place: int, mark: str, frame: list[str]) -> tuple[Block | None, int]:

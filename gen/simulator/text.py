@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from gen.simulator.asked import Asked, read
+from gen.simulator.asked import Asked, read, topic_in
 from gen.simulator.lexicon import domain_for, domains
 from gen.simulator.options import SimulatorOptions
 from gen.simulator.text_answers import write_answer
@@ -120,7 +120,7 @@ def _items(asked: Asked, flaw: str, rng: Random, luck: Random) -> list[str]:
         items = [write_rewrite(asked, rng)]
     else:
         topic = asked.topic or _any_topic(asked, rng)
-        items = write_list(topic, asked.count, rng, persona=asked.persona, context=asked.context)
+        items = write_list(topic, asked.count, rng, persona=asked.persona, context=asked.context, simple=asked.simple)
     if flaw in _ITEM_FLAWS:
         for place in luck.sample(range(len(items)), max(1, len(items) // 3)):
             items[place] = _flawed_item(items[place], flaw, asked, luck)
@@ -199,8 +199,8 @@ def _raw_text(raw: Raw, asked: Asked, flaw: str, rng: Random, luck: Random) -> s
         frame = rng.choice(_FOLLOW_UPS)
         text = frame.format(**fill_slots(slots_of(frame), domain_for("", f"{earlier[:1500]} {asked.context[:1500]}"), rng))
     else:
-        known = asked.context if domain_for("", asked.context[:2000]).cues else ""
-        text = write_instruction("" if known else rng.choice(domains()).name, rng, context=known[:2000])
+        topic = topic_in(asked.context[:2000]) or ("" if domain_for("", asked.context[:2000]).cues else rng.choice(domains()).name)
+        text = write_instruction(topic, rng, context=asked.context[:2000])
     if raw.begun:
         text = f" {text[0].lower()}{text[1:]}"
     return _flawed_item(text, flaw, asked, luck) if flaw in _ITEM_FLAWS else text

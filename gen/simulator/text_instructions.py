@@ -140,14 +140,14 @@ def write_instruction(topic: str, rng: Random, *, persona: str = "", context: st
     return _filled(rng.choice(_FRAMES), domain, rng, persona=persona)
 
 
-def write_instructions(topic: str, count: int, rng: Random, *, persona: str = "", context: str = "") -> list[str]:
-    """`count` instructions about `topic`, no frame used twice while there are unused ones."""
+def write_instructions(topic: str, count: int, rng: Random, *, persona: str = "", context: str = "", simple: bool = False) -> list[str]:
+    """`count` instructions about `topic`, no frame used twice while there are unused ones; `simple` ones name no circumstances."""
     domain = domain_for(topic, context)
     frames = rng.sample(_FRAMES, min(count, len(_FRAMES)))
     frames += rng.choices(_FRAMES, k=count - len(frames))
-    coding = domain.name == "programming"
+    share = _SHARE_CODE if domain.name == "programming" else 0.0
     return [
-        code_request(rng, domain) if coding and rng.random() < _SHARE_CODE else _filled(frame, domain, rng, persona=persona)
+        code_request(rng, domain) if rng.random() < share else _filled(frame, domain, rng, persona=persona, simple=simple)
         for frame in frames
     ]
 
@@ -185,11 +185,11 @@ def with_article(persona: str) -> str:
     return f"{'an' if lowered[0] in 'aeiou' else 'a'} {lowered}"
 
 
-def _filled(frame: str, domain: Domain, rng: Random, *, persona: str) -> str:
+def _filled(frame: str, domain: Domain, rng: Random, *, persona: str, simple: bool = False) -> str:
     actor = with_article(persona)
     if actor and not {"actor", "Actor"} & slots_of(frame):
         frame = f"As {actor}, I would like to know this. {frame}" if rng.random() < 0.4 else frame
-    frame = _with_circumstances(frame, rng)
+    frame = frame if simple else _with_circumstances(frame, rng)
     text = frame.format(**fill_slots(slots_of(frame), domain, rng, actor=actor))
     return text[0].upper() + text[1:]
 

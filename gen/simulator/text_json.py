@@ -11,7 +11,8 @@ from typing import Any
 from gen.simulator.asked import Asked
 from gen.simulator.lexicon import domain_for
 from gen.simulator.text_answers import answer_sentences, document_sentences
-from gen.simulator.text_verdicts import judged_text, labels, ranking, reason, same_task, score, yes
+from gen.simulator.text_quality import quality
+from gen.simulator.text_verdicts import harms, judged_text, labels, ranking, reason, same_task, score, yes
 from gen.types import Json
 
 _MAX_DEPTH = 12
@@ -28,6 +29,7 @@ _NAMES: tuple[tuple[str, frozenset[str]], ...] = (
     ("persona", frozenset("persona audience role author who".split())),
     ("topic", frozenset("topic subject title heading category domain name".split())),
 )
+_HARMLESS = frozenset("harm harmlessness safety".split())  # aspects on which an ordinary answer gets the best mark
 _MOSTLY_FALSE = frozenset(
     "equal same identical refusal refused unsafe harmful duplicate violation flagged toxic contains problem error wrong truncated".split()
 )
@@ -35,7 +37,8 @@ _MOSTLY_FALSE = frozenset(
 
 @dataclass
 class Content:
-    """What a reply's fields are filled from: `instructions` and `answer` come written (and perhaps flawed) by the caller."""
+    """What a reply's fields are filled from: `instructions` and `answer` come written (and perhaps flawed) by the caller. `place` is the
+    candidate that a list's current entry is about, `within` the name of the property that the current object belongs to."""
 
     asked: Asked
     rng: Random
@@ -43,7 +46,16 @@ class Content:
     answer: str = ""
     used: int = 0
     nodes: int = 0
+    place: int = 0
+    within: str = ""
     claims: list[str] = field(default_factory=list)
+    order: list[int] = field(default_factory=list)
+
+    def best_first(self) -> list[int]:
+        """The candidates' places, best first; one opinion for the whole reply."""
+        if not self.order:
+            self.order = ranking(self.asked, self.rng)
+        return self.order
 
 
 def fill(schema: Json, content: Content) -> Json:
@@ -64,7 +76,7 @@ def _value(schema: Any, name: str, content: Content, root: dict[str, Any], depth
         return _option(node["enum"], name, content)
     kind = _type_of(node)
     if kind == "object":
-        return _object(node, content, root, depth)
+        return _object(node, name, content, root, depth)
     if kind == "array":
         return _array(node, name, content, root, depth)
     if kind in ("number", "integer"):
@@ -74,14 +86,18 @@ def _value(schema: Any, name: str, content: Content, root: dict[str, Any], depth
     return None if kind == "null" else _text(node, name, content)
 
 
-def _object(node: dict[str, Any], content: Content, root: dict[str, Any], depth: int) -> Json:
+def _object(node: dict[str, Any], name: str, content: Content, root: dict[str, Any], depth: int) -> Json:
     given, needed = node.get("properties"), node.get("required")
     properties: dict[str, Any] = given if isinstance(given, dict) else {}
     required: list[Any] = needed if isinstance(needed, list) else []
     wanted = [*properties, *(name for name in required if name not in properties)]
     if depth >= _MAX_DEPTH:  # a schema that refers to itself: only what must be there
         wanted = [name for name in wanted if name in required]
-    return {str(name): _value(properties.get(name, {}), str(name), content, root, depth + 1) for name in wanted if depth < 2 * _MAX_DEPTH}
+    filled: dict[str, Json] = {}
+    for inner in wanted if depth < 2 * _MAX_DEPTH else []:
+        content.within = name
+        filled[str(inner)] = _value(properties.get(inner, {}), str(inner), content, root, depth + 1)
+    return filled
 
 
 def _array(node: dict[str, Any], name: str, content: Content, root: dict[str, Any], depth: int) -> Json:
@@ -90,19 +106,24 @@ def _array(node: dict[str, Any], name: str, content: Content, root: dict[str, An
     if depth >= _MAX_DEPTH:
         return [_value(items, name, content, root, depth + 1) for _ in range(least)] if depth < 2 * _MAX_DEPTH else []
     if asked.kind == "compare" and _cue(name, {"ranking", "rank", "order"}):
-        order, names = ranking(asked, content.rng), labels(asked)
+        order, names = content.best_first(), labels(asked)
         numeric = _type_of(_resolved(items, root)) in ("integer", "number")
         return [place + 1 if numeric else names[place] for place in order]
     role = _role(name)
     if role == "instruction" or (asked.kind == "instructions" and depth <= 1):
         count = max(asked.count, 1)
-    elif asked.kind == "compare" and _type_of(_resolved(items, root)) in ("integer", "number"):
-        count = len(asked.candidates)
+    elif asked.kind == "compare" and _type_of(_resolved(items, root)) in ("integer", "number", "object"):
+        return [_about_candidate(place, items, name, content, root, depth) for place in range(len(asked.candidates))]
     elif role == "claim":
         count = len(_claims(content))
     else:
         count = content.rng.randint(2, 4)
     return [_value(items, name, content, root, depth + 1) for _ in range(max(least, min(most, count)))]
+
+
+def _about_candidate(place: int, items: Any, name: str, content: Content, root: dict[str, Any], depth: int) -> Json:
+    content.place = place
+    return _value(items, name, content, root, depth + 1)
 
 
 def _number(node: dict[str, Any], kind: str, name: str, content: Content) -> Json:
@@ -115,22 +136,38 @@ def _number(node: dict[str, Any], kind: str, name: str, content: Content) -> Jso
     step = 1 if kind == "integer" else 0.01
     least = floor + (step if "exclusiveMinimum" in node and "minimum" not in node else 0)
     most = ceiling - (step if "exclusiveMaximum" in node and "maximum" not in node else 0)
-    value = min(most, max(least, value))
+    if not (low is None and high is None and judging):  # a place in a list is no score
+        value = min(most, max(least, value))
     if kind == "integer":
-        return int(min(math.floor(most), max(math.ceil(least), round(value))))
+        whole = round(value)
+        return whole if low is None and high is None else int(min(math.floor(most), max(math.ceil(least), whole)))
     return round(value, 2) if least <= round(value, 2) <= most else value
 
 
 def _judged(name: str, content: Content, low: float, high: float) -> float:
-    """The score of the candidate that a property names (`score_a`, `answer_2`), in turn for a list, else of what is judged."""
-    asked = content.asked
-    if asked.kind == "compare":
-        names = [label.lower() for label in labels(asked)]
-        tokens = re.findall(r"[a-z]+|\d+", name.lower())
-        place = next((names.index(token) for token in reversed(tokens) if token in names), content.used % max(1, len(names)))
-        content.used += 1
-        return score(asked, content.rng, answer=asked.candidates[place].text, low=low, high=high)
-    return score(asked, content.rng, low=low, high=high)
+    """A score: of the candidate that the property names (`score_a`, `answer_2`) or the list's entry is about, else of what is judged.
+    In a comparison `number` is the entry's own number and `best` the number of the best candidate."""
+    asked, rng = content.asked, content.rng
+    if _cue(f"{content.within} {name}", _HARMLESS):
+        return low if harms(judged_text(asked)) else high
+    if asked.kind != "compare":
+        return score(asked, rng, low=low, high=high)
+    if _cue(name, {"number", "index", "id", "position"}):
+        return content.place + 1
+    if _role(name) == "choice":
+        return content.best_first()[0] + 1
+    names = [label.lower() for label in labels(asked)]
+    named = [names.index(token) for token in re.findall(r"[a-z]+|\d+", name.lower()) if token in names]
+    place = named[-1] if named else content.place
+    top = quality_rank(content, place)
+    return low + (high - low) * top
+
+
+def quality_rank(content: Content, place: int) -> float:
+    """The quality of a candidate, never above that of one that was ranked before it."""
+    asked, order = content.asked, content.best_first()
+    before = order[: order.index(place) + 1]
+    return min(quality(asked.candidates[other].text, asked.text) for other in before)
 
 
 def _boolean(name: str, content: Content) -> bool:
@@ -145,7 +182,7 @@ def _option(options: list[Any], name: str, content: Content) -> Json:
     asked, rng = content.asked, content.rng
     lowered = [str(option).lower() for option in options]
     if asked.kind == "compare" and asked.candidates:
-        best = labels(asked)[ranking(asked, rng)[0]].lower()
+        best = labels(asked)[content.best_first()[0]].lower()
         found = next((place for place, option in enumerate(lowered) if re.findall(r"[a-z]+|\d+", option)[-1:] == [best]), None)
         if found is not None:
             return options[found]
@@ -183,9 +220,9 @@ _FORMATS = {
 def _by_role(role: str, name: str, content: Content) -> str:
     asked, rng = content.asked, content.rng
     if role == "reason":
-        return reason(asked, rng)
+        return reason(asked, rng, answer=asked.candidates[content.place].text if asked.kind == "compare" else None)
     if role == "choice" and asked.kind == "compare":
-        return labels(asked)[ranking(asked, rng)[0]]
+        return labels(asked)[content.best_first()[0]]
     if role == "choice" and asked.kind in ("yes_no", "judge"):
         return "yes" if yes(asked, rng) else "no"
     if role == "instruction" and content.instructions:

@@ -1,0 +1,253 @@
+"""Puts the simulator on the wire: OpenAI's and Anthropic's routes over HTTP on this machine.
+
+Every reply can be told from a real one: the model's name, the fingerprint and a header say that it was simulated (`marks`).
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from gen.errors import InputError
+from gen.simulator import wire_anthropic, wire_openai
+from gen.simulator.marks import DRAW_HEADER, HEADER, MODEL_PREFIX
+from gen.simulator.options import SimulatorOptions
+from gen.simulator.service import Service
+from gen.simulator.tokens import count_tokens
+from gen.simulator.vectors import as_base64, dimensions_of, embed
+from gen.simulator.wire import Ask, Problem, content_key, invalid, text_of
+from gen.types import Json
+
+_MAX_BODY = 64 * 2**20
+_RESET = 0  # the status under which a reset connection is counted
+_MODELS = ("simulated-writer", "simulated-critic")
+_Parse = Callable[[Mapping[str, Any], str | None], Ask | Problem]
+
+
+class Server:
+    """A running simulator. `counts[(route, status)]` is how many requests got that status, 0 for a connection that was reset;
+    `peak_in_flight` is how many were open at once."""
+
+    def __init__(self, options: SimulatorOptions) -> None:
+        self.service = Service(options)
+        self.counts: Counter[tuple[str, int]] = Counter()
+        self.peak_in_flight = 0
+        self.base_url = ""
+        self._in_flight = 0
+        self._numbers = 0
+
+    def application(self) -> web.Application:
+        """The aiohttp application with all routes."""
+        app = web.Application(client_max_size=_MAX_BODY)
+        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/completions", self._completion)
+        app.router.add_post("/v1/messages", self._message)
+        app.router.add_post("/v1/embeddings", self._embeddings)
+        app.router.add_post("/v1/moderations", self._moderations)
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_route("*", "/{path:.*}", self._unknown)
+        return app
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        return await self._texts(request, wire_openai.parse_chat, wire_openai.chat_body)
+
+    async def _completion(self, request: web.Request) -> web.StreamResponse:
+        return await self._texts(request, wire_openai.parse_completion, wire_openai.completion_body)
+
+    async def _texts(self, request: web.Request, parse: _Parse, body_of: Callable[..., dict[str, Json]]) -> web.StreamResponse:
+        def reply(ask: Ask) -> tuple[dict[str, Json], int]:
+            spoken = self.service.speak(ask)
+            choices = [wire_openai.Choice(said.text, said.finish, said.tokens, _refused(ask, said.flaw)) for said in spoken]
+            input_tokens = count_tokens(ask.text)
+            return body_of(ask, choices, input_tokens), input_tokens + sum(said.tokens for said in spoken)
+
+        return await self._answer(request, parse, reply)
+
+    async def _message(self, request: web.Request) -> web.StreamResponse:
+        def reply(ask: Ask) -> tuple[dict[str, Json], int]:
+            said = self.service.speak(ask)[0]
+            stop = "max_tokens" if said.finish == "length" else "stop_sequence" if said.ended_by is not None else "end_turn"
+            tokens = (count_tokens(ask.text), said.tokens)
+            return wire_anthropic.message_body(ask, said.text, stop, said.ended_by, tokens), sum(tokens)
+
+        return await self._answer(request, wire_anthropic.parse_message, reply)
+
+    async def _embeddings(self, request: web.Request) -> web.StreamResponse:
+        def reply(ask: Ask) -> tuple[dict[str, Json], int]:
+            wanted, base64_wanted = ask.schema["dimensions"] or dimensions_of(ask.model), ask.schema["base64"]
+            vectors = [embed(text, wanted) for text in ask.prompts]
+            input_tokens = count_tokens(ask.text)
+            shown: list[Json] = [as_base64(vector) for vector in vectors] if base64_wanted else list(vectors)
+            return wire_openai.embeddings_body(ask.model, shown, input_tokens), input_tokens
+
+        return await self._answer(request, _parse_embeddings, reply)
+
+    async def _moderations(self, request: web.Request) -> web.StreamResponse:
+        def reply(ask: Ask) -> tuple[dict[str, Json], int]:
+            return wire_openai.moderations_body(ask.model, ask.prompts, ask.key), count_tokens(ask.text)
+
+        return await self._answer(request, _parse_moderations, reply)
+
+    async def _models(self, request: web.Request) -> web.StreamResponse:
+        problem = self.service.refusal_to_serve(_key_of(request), (self.service.options.models or _MODELS)[0])
+        if problem is not None:
+            return self._problem(request, problem)
+        return self._send(request, 200, wire_openai.models_body(self.service.options.models or _MODELS))
+
+    async def _unknown(self, request: web.Request) -> web.StreamResponse:
+        return self._problem(request, Problem(404, "invalid_request_error", f"Unknown request URL: {request.method} {request.path[:200]}"))
+
+    async def _answer(self, request: web.Request, parse: _Parse, reply: Callable[[Ask], tuple[dict[str, Json], int]]) -> web.StreamResponse:
+        """One request from its body to its reply; `reply` gives the body and the tokens used."""
+        self._in_flight += 1
+        self.peak_in_flight = max(self.peak_in_flight, self._in_flight)
+        try:
+            ask = self._read(request, await request.read(), parse)
+            if isinstance(ask, Problem):
+                return self._problem(request, ask)
+            problem, fault, reserved = await self.service.admit(ask.key, ask.text, ask.max_tokens)
+            if problem is not None:
+                return self._problem(request, problem)
+            body, used = reply(ask)
+            self.service.settle(reserved, used)
+            return await self._faulty(request, body, fault) if fault else self._send(request, 200, body)
+        finally:
+            self._in_flight -= 1
+
+    def _read(self, request: web.Request, payload: bytes, parse: _Parse) -> Ask | Problem:
+        try:
+            body = orjson.loads(payload)
+        except orjson.JSONDecodeError:
+            return invalid("The body of the request is not valid JSON.")
+        if not isinstance(body, dict):
+            return invalid("The body of the request must be a JSON object.")
+        model = body.get("model")
+        if not isinstance(model, str) or not model:
+            return invalid("you must provide a model parameter", param="model")
+        refused = self.service.refusal_to_serve(_key_of(request), model.removeprefix(MODEL_PREFIX))
+        return refused if refused is not None else parse(body, request.headers.get(DRAW_HEADER))
+
+    def _problem(self, request: web.Request, problem: Problem) -> web.Response:
+        headers: dict[str, str] = {}
+        if problem.retry_after_seconds is not None:
+            headers = {"retry-after": f"{problem.retry_after_seconds:.3f}", "retry-after-ms": f"{problem.retry_after_seconds * 1000:.0f}"}
+        if _is_anthropic(request):
+            body = wire_anthropic.error_body(problem, self._request_id())
+        else:
+            body = wire_openai.error_body(problem)
+        return self._send(request, problem.status, body, headers)
+
+    def _send(self, request: web.Request, status: int, body: dict[str, Json], headers: Mapping[str, str] | None = None) -> web.Response:
+        self.counts[(request.path, status)] += 1
+        return web.Response(
+            status=status, body=orjson.dumps(body), content_type="application/json", headers={**self._headers(request), **(headers or {})}
+        )
+
+    async def _faulty(self, request: web.Request, body: dict[str, Json], fault: str) -> web.StreamResponse:
+        """A good reply spoiled on its way: its connection reset, its body ending early, or its JSON cut with the right length."""
+        payload = orjson.dumps(body)
+        half = payload[: len(payload) // 2]
+        if fault == "invalid_json":
+            self.counts[(request.path, 200)] += 1
+            return web.Response(body=half, content_type="application/json", headers=self._headers(request))
+        response = web.StreamResponse(headers={**self._headers(request), "content-type": "application/json"})
+        if fault == "reset":
+            self.counts[(request.path, _RESET)] += 1
+            _reset(request)
+            return response
+        self.counts[(request.path, 200)] += 1
+        response.content_length = len(payload)
+        await response.prepare(request)
+        await response.write(half)
+        if request.transport is not None:
+            request.transport.close()
+        return response
+
+    def _headers(self, request: web.Request) -> dict[str, str]:
+        limits = self.service.limits
+        if _is_anthropic(request):
+            return {HEADER: "1", "request-id": self._request_id(), **limits.anthropic_headers()}
+        return {HEADER: "1", "x-request-id": self._request_id(), "openai-processing-ms": "1", **limits.openai_headers()}
+
+    def _request_id(self) -> str:
+        self._numbers += 1
+        return f"req_{self._numbers:012d}"
+
+
+@asynccontextmanager
+async def serve(options: SimulatorOptions, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Server]:
+    """A simulator that answers at `server.base_url` (without /v1) until the block ends; port 0 takes any free one.
+
+    Raises InputError when the address cannot be listened on.
+    """
+    server = Server(options)
+    runner = web.AppRunner(server.application(), access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, backlog=4096)
+        try:
+            await site.start()
+        except OSError as error:
+            raise InputError(f"cannot listen on {host}:{port}: {error.strerror or error}; choose another port, or 0 for any") from error
+        address = runner.addresses[0]
+        server.base_url = f"http://[{address[0]}]:{address[1]}" if ":" in address[0] else f"http://{address[0]}:{address[1]}"
+        yield server
+    finally:
+        await runner.cleanup()
+
+
+def _refused(ask: Ask, flaw: str) -> bool:
+    return flaw == "refusal" and ask.schema is not None
+
+
+def _is_anthropic(request: web.Request) -> bool:
+    return request.path.startswith("/v1/messages")
+
+
+def _key_of(request: web.Request) -> str | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return request.headers.get("x-api-key") or (token if scheme.lower() == "bearer" else None)
+
+
+def _reset(request: web.Request) -> None:
+    """Ends the connection with a reset instead of an orderly close."""
+    if request.transport is None:
+        return
+    connection = request.transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    request.transport.abort()
+
+
+def _parse_embeddings(body: Mapping[str, Any], draw: str | None) -> Ask | Problem:
+    texts = _inputs(body)
+    if isinstance(texts, Problem):
+        return texts
+    dimensions = body.get("dimensions")
+    if dimensions is not None and (isinstance(dimensions, bool) or not isinstance(dimensions, int) or not 1 <= dimensions <= 8192):
+        return invalid("'dimensions' must be a whole number from 1 to 8192", param="dimensions")
+    shape = {"dimensions": dimensions, "base64": body.get("encoding_format") == "base64"}
+    return Ask(content_key(body, draw), str(body["model"]), prompts=texts, schema=shape, max_tokens=0)
+
+
+def _parse_moderations(body: Mapping[str, Any], draw: str | None) -> Ask | Problem:
+    texts = _inputs({"model": "", **body})
+    return texts if isinstance(texts, Problem) else Ask(content_key(body, draw), str(body["model"]), prompts=texts, max_tokens=0)
+
+
+def _inputs(body: Mapping[str, Any]) -> tuple[str, ...] | Problem:
+    given = body.get("input")
+    items = given if isinstance(given, list) else [given]
+    if items and all(isinstance(item, dict) for item in items):
+        joined = text_of(items)
+        items = [joined]
+    if not items or not all(isinstance(item, str) for item in items):
+        return invalid("'input' must be a text or a list of texts", param="input")
+    return tuple(items)
