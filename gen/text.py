@@ -32,14 +32,18 @@ _FORMAT = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _INLINE_CODE = re.compile(r"`[^`\n]{1,300}`")
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"']{1,500}")
 _CODE_LINE = re.compile(
-    r"(?:def|class) [A-Za-z_]\w{0,60}\s{0,4}[(:{]|(?:import|from|package|using|namespace|require|include) [\w.<>:\"'/]{1,80}(?:;| import |$| as )"
+    r"(?:def|class) [A-Za-z_]\w{0,60}\s{0,4}[(:{]|(?:import|from|package|using|namespace|require|include) [\w.<>:\"'/]{1,80}(?:;"
+    r"| import |$| as )"
     r"|#include|#!|//|/\*|\* @|--\s|<\?php|</?[a-z][\w-]{0,30}(?:\s[^<>]{0,200})?/?>|@\w{1,40}(?:\(|$)"
-    r"|(?:public|private|protected|static|final|const|let|var|function|func|fn|async|export|struct|enum|template|typedef|extern|val) [\w<*&\[({]"
+    r"|(?:public|private|protected|static|final|const|let|var|function|func|fn|async|export|struct|enum|template|typedef|extern"
+    r"|val) [\w<*&\[({]"
     r"|(?:int|void|float|double|char|bool|boolean|string|String|long|auto|size_t|unsigned|std::\w{1,30}) [*&]?\w{1,60}\s{0,4}[(=;\[,{]"
     r"|(?:SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE TABLE|ALTER TABLE|FROM|WHERE|JOIN|INNER JOIN|LEFT JOIN|GROUP BY|ORDER BY|VALUES)\b"
-    r"|(?:if|elif|else if|while|for|switch|catch|with|unless|foreach)\s{0,2}[(\[]|(?:if|elif|while|for|with|try|else|except|finally)\b[^.!?]{0,150}:$"
+    r"|(?:if|elif|else if|while|for|switch|catch|with|unless|foreach)\s{0,2}[(\[]|(?:if|elif|while|for|with|try|else|except"
+    r"|finally)\b[^.!?]{0,150}:$"
     r"|(?:return|print|echo|puts|raise|throw|break|continue|end|fi|done|esac|else|then|do|try|yield|pass|exit)(?:\s?[(\[\"'$;{]|$)"
-    r"|return [\w\[({\"'-]|[})\]]{1,6}[;,)]{0,4}$|[$@]?[\w.\[\]'\"$>-]{1,80}\s{0,20}(?:[-+*/|&%:.]?=|<-|:=|=>|\+\+|--)(?!=)\s{0,20}\S|[\w.:$>-]{1,80}\([^)]{0,200}\)[;:{]?$"
+    r"|return [\w\[({\"'-]|[})\]]{1,6}[;,)]{0,4}$|[$@]?[\w.\[\]'\"$>-]{1,80}\s{0,20}(?:[-+*/|&%:.]?=|<-|:=|=>|\+\+"
+    r"|--)(?!=)\s{0,20}\S|[\w.:$>-]{1,80}\([^)]{0,200}\)[;:{]?$"
     r"|\$ ?[a-z][\w-]{0,40} |(?:sudo|apt|pip|npm|git|curl|grep|awk|sed|ls|cd|mkdir|chmod|find|docker) [-\w./'\"]"
 )
 _CODE_END = re.compile(r"(?:[;{]|\)\s{0,4}\{|\);|=>|&&|\|\||\\)$")

@@ -17,52 +17,71 @@ _TOKEN = re.compile(
     r"|</?(?:start_of_turn|end_of_turn)>|<(?:bos|eos|unk|pad|mask|extra_id_\d{1,3})>|^\s{0,4}</?s>|</s>\s{0,4}\Z"
 )
 _PROMPT_TEXT = re.compile(
-    r"^\s{0,3}#{2,4} ?(?:Instructions?|Response|Input|Output|Human|Assistant|User|System|Task)\s?:"
-    r"|^\W{0,2}(?:sure|certainly|of course)?[!,.]? ?here (?:is|are) (?:the|your) (?:json|completed? (?:json|instruction)|requested (?:json|output))"
-    r"|^\W{0,3}(?:as per|according to|following|based on) (?:the|your) (?:instructions?|guidelines|prompt|system prompt|requirements) (?:above|provided|you gave)"
+    r"^\s{0,3}#{2,4} ?(?:Instructions?|Response|Input|Output|Human|Assistant|User|System|Task)\s?:|^\W{0,2}(?:sure|certainly"
+    r"|of course)?[!,.]? ?here (?:is|are) (?:the|your) (?:json|completed? (?:json|instruction)|requested (?:json|output))"
+    r"|^\W{0,3}(?:as per|according to|following|based on) (?:the|your) (?:instructions?|guidelines|prompt|system prompt"
+    r"|requirements) (?:above|provided|you gave)"
     r"|^\W{0,3}(?:as (?:requested|instructed) (?:in|by) the (?:system )?prompt)|\bmy system prompt (?:says|tells|is)",
     re.IGNORECASE | re.MULTILINE,
 )
+_PROMPT_MARKS = ("##", "here is ", "here are ", "instruction", "guidelines", "prompt", "requirements")
 _GENERATOR_KEYS = re.compile(r"[{,]\s{0,20}[\"'](?:instruction|output|response|completion)[\"']\s{0,4}:\s{0,4}[\"'{\[]")
 _WHOLE_PLACEHOLDER = re.compile(
-    r"[.…\-_*?x]{1,40}|n/?a\.?|none|null|nil|undefined|tbd|todo|placeholder|(?:your |the )?(?:response|answer|output|text)(?: (?:goes )?here)?"
-    r"|[\[<({]{1,3}\s{0,3}[^\[\]<>(){}\n]{1,60}\s{0,3}[\])>}]{1,3}|lorem ipsum[^\n]{0,400}"
+    r"[.…\-_*?x]{1,40}|n/?a\.?|none|null|nil|undefined|tbd|todo|placeholder|(?:your |the )?(?:response|answer|output"
+    r"|text)(?: (?:goes )?here)?|[\[<({]{1,3}\s{0,3}[^\[\]<>(){}\n]{1,60}\s{0,3}[\])>}]{1,3}|lorem ipsum[^\n]{0,400}"
 )
 _SLOT_WORDS = "response|answer|output|insert|your|text|content|placeholder|todo|here|reply|completion|result"
 _SLOT = re.compile(
-    r"\[(?:(?:insert|enter|add|fill in|provide|specify|include|type|write|put)\b[^\[\]\n]{0,60}|(?:your|my|the|recipient'?s?|sender'?s?|company|client|customer|manager|employee|"
-    r"friend|teacher|school|business|organi[sz]ation|product|project|user|first|last|full|job|phone|email|street|city|event|start|end)[ _-]?(?:name|title|address|number|"
-    r"company|position|city|state|date|email|phone|website|signature|time|age|contact information|date and time)?|name|date|address|company|title|position|placeholder|todo)\](?![(\[])"
+    r"\[(?:(?:insert|enter|add|fill in|provide|specify|include|type|write|put)\b[^\[\]\n]{0,60}|(?:your|my|the|recipient'?s?"
+    r"|sender'?s?|company|client|customer|manager|employee|friend|teacher|school|business|organi[sz]ation|product|project|user|first"
+    r"|last|full|job|phone|email|street|city|event|start|end)[ _-]?(?:name|title|address|number|company|position|city|state|date"
+    r"|email|phone|website|signature|time|age|contact information|date and time)?|name|date|address|company|title|position"
+    r"|placeholder|todo)\](?![(\[])"
     r"|<(?:your|insert|enter) [^<>\n]{1,40}>|\{\{ ?[\w. ]{1,40} ?\}\}|\blorem ipsum dolor\b|\bINSERT [A-Z ]{2,30} HERE\b",
     re.IGNORECASE,
 )
 _ASKS_SLOTS = re.compile(
-    r"template|letter|e-?mail|placeholder|form\b|fill[- ]in|boilerplate|contract|invitation|cover|resume|\bcv\b|message|memo|notice|agreement|press release|script|jinja|handlebars|"
+    r"template|letter|e-?mail|placeholder|form\b|fill[- ]in|boilerplate|contract|invitation|cover|resume|\bcv\b|message|memo|notice"
+    r"|agreement|press release|script|jinja|handlebars|"
     r"vue|angular|mustache|draft|newsletter|announcement|invoice|\bpost\b|mad libs?|\[[^\]\n]{2,40}\]|\{\{|<your",
     re.IGNORECASE,
 )
 _TAG = re.compile(
-    r"</?(?:p|br|div|span|a|b|i|u|ul|ol|li|td|tr|th|table|tbody|font|img|h[1-6]|strong|em|center|body|html|head|script|style|blockquote|hr)(?:\s[^<>]{0,200})?/?>",
+    r"</?(?:p|br|div|span|a|b|i|u|ul|ol|li|td|tr|th|table|tbody|font|img|h[1-6]|strong|em|center|body|html|head|script|style"
+    r"|blockquote|hr)(?:\s[^<>]{0,200})?/?>",
     re.IGNORECASE,
 )
 _ENTITY = re.compile(r"&(?:nbsp|amp|lt|gt|quot|apos|mdash|ndash|hellip|rsquo|lsquo|ldquo|rdquo|#x?[0-9a-fA-F]{2,6});")
-_ASKS_MARKUP = re.compile(r"html|xml|tags?\b|\bcss\b|web ?(?:page|site)|markup|<\w|&\w{2,6};|\bsvg\b|javascript|php|react|escape|encode|scrap|code", re.IGNORECASE)
-_TURN = re.compile(r"^\s{0,4}\W{0,4}(user|human|assistant|ai|ai assistant|chatbot|bot|gpt|instruction|prompt)\W{0,3}:(?=\W{0,4}[^\s:])", re.IGNORECASE | re.MULTILINE)
+_ASKS_MARKUP = re.compile(
+    r"html|xml|tags?\b|\bcss\b|web ?(?:page|site)|markup|<\w|&\w{2,6};|\bsvg\b|javascript|php|react|escape|encode|scrap|code", re.IGNORECASE
+)
+_TURN = re.compile(
+    r"^\s{0,4}\W{0,4}(user|human|assistant|ai|ai assistant|chatbot|bot|gpt|instruction|prompt)\W{0,3}:(?=\W{0,4}[^\s:])",
+    re.IGNORECASE | re.MULTILINE,
+)
+_TURN_MARKS = ("user", "human", "assistant", "ai:", "ai :", "ai*", "bot", "gpt", "instruction", "prompt")
 _ASKS_TURNS = re.compile(
-    r"dialog|conversation|interview|\bscript\b|transcript|chat|scene|screenplay|exchange|debate|role-?play|\bskit\b|discussion|prompt|play\b|talk|q&a|(?:user|human|assistant|ai|bot)\s{0,2}:",
+    r"dialog|conversation|interview|\bscript\b|transcript|chat|scene|screenplay|exchange|debate|role-?play|\bskit\b|discussion"
+    r"|prompt|play\b|talk|q&a|(?:user|human|assistant|ai|bot)\s{0,2}:",
     re.IGNORECASE,
 )
 _ASKS_JSON = re.compile(
-    r"(?:in|as|to|into|return|output|produce|generate|valid|respond with|reply with|give|format(?:ted)? (?:as|in)|only|write|create|provide)(?: (?:a|an|the|only|valid|proper|single|me|raw|just)){0,3}"
+    r"(?:in|as|to|into|return|output|produce|generate|valid|respond with|reply with|give|format(?:ted)? (?:as|in)|only|write|create"
+    r"|provide)(?: (?:a|an|the|only|valid|proper|single|me|raw|just)){0,3}"
     r" json\b(?! (?:parser|file|schema|library|api))|\bjson (?:format|object|array|only|output|list|string|response)",
     re.IGNORECASE,
 )
 _ONLY_JSON = re.compile(r"(?:only|valid|just|nothing but|raw|strictly)(?: \w{1,10}){0,2} json\b|\bjson (?:only|and nothing)", re.IGNORECASE)
 _BAD_CHARACTER = re.compile(r"[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|Ã[\x80-\xbf©¨¤¶¼±³¡­]|â€[™œ\x9d“”¦]|√[º©®¶∂]")
-_LABEL_ONLY = re.compile(r"(?:\d{1,3}[.):]?|#{1,6}|[-*•]|(?:instructions?|input|output|question|task|prompt|example|response|answer)\s?\d{0,3}\s?[:.]?|the|a|an|and|of|to|or|is|in)", re.IGNORECASE)
+_LABEL_ONLY = re.compile(
+    r"(?:\d{1,3}[.):]|#{1,6}|[-*•]|(?:instructions?|input|output|question|task|prompt|example|response|answer)\s?\d{0,3}\s?[:.]?"
+    r"|the|a|an|and|of|to|or|is|in)",
+    re.IGNORECASE,
+)
 _ASKS_COPY = re.compile(r"\b(?:repeat|copy|echo|verbatim|word for word|recite|say|sort|alphabeti)", re.IGNORECASE)
 _ASKS_EDIT = re.compile(
-    r"correct|\bfix|edit|proofread|re-?write|rephrase|paraphrase|gramma|\bbug|error|format|punctuat|capitali[sz]|improve|complete|modif|update|refactor|"
+    r"correct|\bfix|edit|proofread|re-?write|rephrase|paraphrase|gramma|\bbug|error|format|punctuat|capitali[sz]|improve|complete"
+    r"|modif|update|refactor|"
     r"\badd\b|remove|replac|change|debug|convert|translat|equivalent|extract|upper|lower",
     re.IGNORECASE,
 )
@@ -135,9 +154,11 @@ def _broken(text: str, asked: str, prompts: tuple[str, ...]) -> tuple[str, str]:
     if code_share(text) >= 0.5:
         return "", ""
     plain = prose(text)
-    if (found := _PROMPT_TEXT.search(plain)) or (found := _leaked_keys(plain, asked)):
+    lowered = plain.lower()
+    leak = _PROMPT_TEXT.search(plain) if any(mark in lowered for mark in _PROMPT_MARKS) else None
+    if found := leak or _leaked_keys(plain, asked):
         return "leaked_prompt_text", f"{found[0].strip()[:40]!r}"
-    if ":" in plain and (detail := _turns(plain, asked)):
+    if ":" in plain and any(mark in lowered for mark in _TURN_MARKS) and (detail := _turns(plain, asked)):
         return "invented_turn", detail
     if ("<" in plain or "&" in plain) and not _ASKS_MARKUP.search(asked):
         count = len(_TAG.findall(plain)) + len(_ENTITY.findall(plain))
@@ -159,7 +180,12 @@ def _slots(text: str, asked: str) -> str:
     if 0 < len(bare) <= 80 or bare[:5].lower() == "lorem":
         whole = _WHOLE_PLACEHOLDER.fullmatch(bare.lower())
         bracketed = bare[:1] in "[<({"
-        if whole and bare.lower() not in asked.lower() and (not bracketed or re.search(_SLOT_WORDS, bare.lower())) and not _plain_answer(bare):
+        if (
+            whole
+            and bare.lower() not in asked.lower()
+            and (not bracketed or re.search(_SLOT_WORDS, bare.lower()))
+            and not _plain_answer(bare)
+        ):
             return f"the whole reply is {bare[:40]!r}"
     if "[" not in text and "{{" not in text and "<" not in text and "orem" not in text and "INSERT" not in text:
         return ""
@@ -210,7 +236,7 @@ def _similar(part: str, reply: str) -> bool:
 
 
 def _leaked_keys(plain: str, asked: str) -> re.Match[str] | None:
-    return None if '"' not in plain and "'" not in plain or "json" in asked.lower() else _GENERATOR_KEYS.search(plain)
+    return None if ('"' not in plain and "'" not in plain) or "json" in asked.lower() else _GENERATOR_KEYS.search(plain)
 
 
 def _turns(plain: str, asked: str) -> str:

@@ -10,6 +10,7 @@ from gen.text import code_share, contents, words
 from gen.types import Sample, Verdict, kept, rejected
 
 _NEIGHBOUR = 0.9  # a neighbour (Danish for Norwegian) is taken for the wrong language only when the model is this sure
+_HABIT = 0.4  # below this confidence "en" may stand for anything in Latin letters
 _WORDS = 2  # one word of doubtful language says nothing
 _CODE = 0.5  # share of lines: keywords and identifiers look like many a language
 _NAMES = {
@@ -65,21 +66,34 @@ class Language:
 
 def _objection(text: str, wanted: frozenset[str]) -> tuple[str, str] | None:
     """The reason code and the language found; None when the text may stay."""
-    code, confidence = detect(text)
-    if code == UNDETERMINED or code in wanted:
+    if code_share(text) > _CODE:
         return None
+    code, confidence = detect(text)
+    if code == UNDETERMINED or (code in wanted and not (code == "en" and confidence < _HABIT)):
+        return None
+    if code in wanted:
+        return _if_hardly_english(text, wanted)
     if code == MIXED:
         found = sure_languages(text)
         return None if found <= wanted else ("mixed_language", " and ".join(sorted(found)))
     if confidence < _NEIGHBOUR and any(near(frozenset((code, other))) for other in wanted):
         return None
-    if confidence < SURE and (_doubtful(text, wanted) or second_opinion(text) in wanted):
+    if confidence < SURE and (_too_little(text, wanted) or second_opinion(text) in wanted):
         return None
-    return None if code_share(text) > _CODE else ("wrong_language", code)
+    return "wrong_language", code
 
 
-def _doubtful(text: str, wanted: frozenset[str]) -> bool:
-    return len(words(text)) < _WORDS or ("en" in wanted and english_words(text) > 1)
+def _if_hardly_english(text: str, wanted: frozenset[str]) -> tuple[str, str] | None:
+    """`en` is the model's habit for what it does not know: with no English word in the text, langdetect decides."""
+    if english_words(text)[1] or len(words(text)) < _WORDS:
+        return None
+    other = second_opinion(text)
+    return None if other in wanted or other == UNDETERMINED else ("wrong_language", other)
+
+
+def _too_little(text: str, wanted: frozenset[str]) -> bool:
+    """Whether names and code may have misled the model: one word only, or several words that only English has."""
+    return len(words(text)) < _WORDS or ("en" in wanted and english_words(text)[0] > 1)
 
 
 def _asked_for(found: str, asked: str) -> bool:

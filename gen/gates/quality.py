@@ -4,54 +4,70 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from gen.language import english_words
 from gen.refusals import REFUSED_FROM, refusal_weight
 from gen.text import code_share, contents, count_words, lines, words
 from gen.types import Sample, Verdict, kept, rejected
 
-_WIDE = re.compile(
-    r"\b(?:essay|article|story|explain|describe|discuss|elaborate|in detail|compare|analy[sz]e|report|speech|letter|blog|tutorial|guide|paragraphs?)\b",
-    re.IGNORECASE,
+_WIDE = frozenset(
+    "essay article story explain describe discuss elaborate detail detailed compare analyze analyse report speech letter blog "
+    "tutorial guide paragraph paragraphs".split()
 )
-_NARROW = re.compile(
-    r"\b(?:classify|label|yes or no|true or false|which|who|when|where|what (?:is|was|are|were)|how (?:many|much|old|long|far)|name|translate|calculate|compute|output|"
-    r"one word|short|briefly|extract|identify|choose|select|answer|convert|is it|are there|does|did|can)\b",
-    re.IGNORECASE,
+_NARROW = frozenset(
+    "classify label yes no true false which who when where what how name translate calculate compute output word short briefly "
+    "extract identify choose select answer convert is are does did can".split()
 )
 _END = re.compile(r"[.!?…:;。！？।॥؟۔\"'”’»)\]}*_`>」\d]\s{0,4}$")
-_WIDE_WORDS, _PLAIN_WORDS = 25, 3
+_WIDE_WORDS, _PLAIN_WORDS = 25, 3  # words from which a reply to such a task has its full length
+_ASKED_WORDS = 100
 _VARIETY_LOW, _VARIETY_HIGH = 0.60, 0.80  # Herdan's C: ordinary prose of 20 to 500 words lies at .85 to .97, looped text under .6
 _VARIETY_WORDS = 20
+_TOPIC_WORDS = 200  # of 111 preferred answers of 150 words one has no word of its prompt, of the worse answers every fifth
+_TOPIC_ENGLISH = 4
+_FUNCTION_WORDS = frozenset(
+    "about after again all also and another answer any are ask based because been before being below between both but can could "
+    "describe did different does doing down during each explain following for from further generate get give given got had has have "
+    "having her here him his how imagine input instruction into its itself just let like list make more most need not now one only "
+    "other our out over please put question role same say sentence she should some such take task tell text than that the their "
+    "them then there these they this those through too two under until use using very want was were what when where which while who "
+    "why will with without word words would write you your".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Rejects a reply whose weighted mean of four parts, each 0 to 1, lies below `minimum`. The detail shows every part.
+    """Rejects a reply whose weighted mean of five parts, each 0 to 1, lies below `minimum`. The detail shows every part.
 
     - length: is there as much as this kind of task needs? A question may be answered in one word, a request to explain may not.
-    - answer: 1 without signs of a refusal, 0 from the weight on that the refusal gate rejects.
+    - answer: 1 without signs of a refusal, down to a half with some, 0 from the weight on that the refusal gate rejects.
     - structure: a finished end, letters rather than symbols, not all in capitals.
     - variety: the share of different words, corrected for length by Herdan's C = log(different) / log(all) (Herdan 1960).
+    - topic: 0 for an English reply of 200 words and more in which no content word of the prompt comes again.
 
-    The weights make one failed heavy part (answer, variety) or both light ones enough. They are ours, not taken from a paper; for
-    opinions on the content there are judges. Reason: `low_quality`.
+    The weights make one failed heavy part (answer, variety, topic) enough, or both light ones. They are ours, not taken from a paper;
+    for opinions on the content there are judges. Reason: `low_quality`.
 
     >>> from gen.types import Message
     >>> PLUGIN().check(Sample("1", (Message("user", "Capital of France?"), Message("assistant", "Paris.")))).keep
     True
     """
 
-    minimum: float = 0.7
+    minimum: float = 0.8
     weight_length: float = 1.0
     weight_answer: float = 2.0
     weight_structure: float = 1.0
     weight_variety: float = 2.0
+    weight_topic: float = 2.0
 
     def __post_init__(self) -> None:
-        weights = (self.weight_length, self.weight_answer, self.weight_structure, self.weight_variety)
+        weights = (self.weight_length, self.weight_answer, self.weight_structure, self.weight_variety, self.weight_topic)
         if not 0 <= self.minimum <= 1 or min(weights) < 0 or sum(weights) <= 0:
-            raise ValueError(f"minimum lies between 0 and 1 and weights are positive, got {self.minimum} and {', '.join(map(str, weights))}")
+            raise ValueError(
+                f"minimum lies between 0 and 1 and weights are positive, got {self.minimum} and {', '.join(map(str, weights))}"
+            )
 
     def check(self, sample: Sample) -> Verdict:
         reply = sample.last("assistant")
@@ -60,9 +76,10 @@ class Quality:
         prompts = contents(sample, "user")
         parts = {
             "length": (self.weight_length, _length(reply, prompts[-1] if prompts else "")),
-            "answer": (self.weight_answer, max(0.0, 1 - refusal_weight(reply) / REFUSED_FROM)),
+            "answer": (self.weight_answer, _answer(reply)),
             "structure": (self.weight_structure, _structure(reply)),
             "variety": (self.weight_variety, _variety(reply)),
+            "topic": (self.weight_topic, _topic(reply, prompts)),
         }
         score = sum(weight * value for weight, value in parts.values()) / sum(weight for weight, _ in parts.values())
         if score >= self.minimum:
@@ -73,9 +90,17 @@ class Quality:
 
 def _length(reply: str, prompt: str) -> float:
     count = count_words(reply)
-    if code_share(reply) >= 0.5 or _NARROW.search(prompt[:600]):
+    if count >= _WIDE_WORDS or code_share(reply) >= 0.5:
         return 1.0
-    return min(1.0, count / (_WIDE_WORDS if _WIDE.search(prompt[:600]) else _PLAIN_WORDS))
+    asked = words(prompt)[:_ASKED_WORDS]
+    if not _NARROW.isdisjoint(asked):
+        return 1.0
+    return min(1.0, count / (_PLAIN_WORDS if _WIDE.isdisjoint(asked) else _WIDE_WORDS))
+
+
+def _answer(reply: str) -> float:
+    weight = refusal_weight(reply)
+    return 0.0 if weight >= REFUSED_FROM else 1 - weight / (2 * REFUSED_FROM)
 
 
 def _structure(reply: str) -> float:
@@ -91,10 +116,23 @@ def _structure(reply: str) -> float:
 
 def _variety(reply: str) -> float:
     tokens = words(reply)
-    if len(tokens) < _VARIETY_WORDS:
+    if len(tokens) < _VARIETY_WORDS or code_share(reply) >= 0.5:
         return 1.0
     herdan = math.log(len(set(tokens))) / math.log(len(tokens))
     return min(1.0, max(0.0, (herdan - _VARIETY_LOW) / (_VARIETY_HIGH - _VARIETY_LOW)))
+
+
+def _topic(reply: str, prompts: tuple[str, ...]) -> float:
+    tokens = words(reply)
+    if len(tokens) < _TOPIC_WORDS or not prompts or english_words(reply)[0] < _TOPIC_ENGLISH or code_share(reply) >= 0.5:
+        return 1.0
+    asked = {stem for prompt in prompts for stem in _stems(words(prompt))}
+    return 0.0 if asked and asked.isdisjoint(_stems(tokens)) else 1.0
+
+
+def _stems(tokens: Iterable[str]) -> set[str]:
+    """The first four letters of every content word: enough to find `described` for `describe`."""
+    return {word[:4] for word in tokens if len(word) >= 3 and word.isalpha() and word not in _FUNCTION_WORDS}
 
 
 PLUGIN = Quality

@@ -7,6 +7,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from gen.text import capped, code_share, contents, lines, ngrams, words
 from gen.types import Sample, Verdict, kept, rejected
@@ -16,7 +17,7 @@ _TOP = {2: 0.20, 3: 0.18, 4: 0.16}
 _DUPLICATE = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
 _RUN = re.compile(r"([^\s\d.=_*#~|+<>/-])\1{15}|([^\w\s])\2{79}")
 _WORD_RUN = 6  # one word so often in a row: "very very very" is style, a seventh time is a loop
-_NO_SPACE = 400  # characters without white space that are no address or data
+_LOOP = 4  # an n-gram that comes less often is a turn of phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Repetition:
         share = 1 - len(set(long)) / len(long)
         limit = self.max_duplicate_lines if code_share(text) < 0.5 else (1 + self.max_duplicate_lines) / 2
         top = max(Counter(long).values())
-        return f"{share:.2f} of the lines, maximum {limit:.2f}" if share > limit and top >= 4 else ""
+        return f"{share:.2f} of the lines, maximum {limit:.2f}" if share > limit and top >= _LOOP else ""
 
     def _ngrams(self, tokens: tuple[str, ...]) -> str:
         if len(set(tokens)) > 0.6 * len(tokens):  # so many different words leave no room for a loop
@@ -91,8 +92,10 @@ class Repetition:
         for size, share in _TOP.items():
             gram, count = Counter(ngrams(tokens, size)).most_common(1)[0]
             found = count * sum(map(len, gram)) / total
-            if count >= 4 and found > self.tolerance * share:
+            if count >= _LOOP and found > self.tolerance * share:
                 return f"top {size}-gram {found:.2f} of the characters, maximum {self.tolerance * share:.2f}"
+            if count < _LOOP:  # then no longer n-gram comes so often either
+                return ""
         for size, share in _DUPLICATE.items():
             found = _duplicate_share(tokens, size, total)
             if found > self.tolerance * share:
@@ -102,29 +105,29 @@ class Repetition:
 
 def _longest_run(tokens: tuple[str, ...]) -> int:
     """How often one word of letters comes in a row, where that is more than `_WORD_RUN` times; else 0."""
-    if len(tokens) <= _WORD_RUN or 2 * len(set(tokens)) > 2 * len(tokens) - _WORD_RUN:
+    if len(tokens) - len(set(tokens)) < _WORD_RUN:
         return 0
-    run = longest = 1
-    for before, word in zip(tokens, tokens[1:], strict=False):
-        run = run + 1 if word == before and word.isalpha() else 1
-        longest = max(longest, run)
+    runs = (sum(1 for _ in group) for word, group in groupby(tokens) if word.isalpha())
+    longest = max(runs, default=0)
     return longest if longest > _WORD_RUN else 0
 
 
 def _duplicate_share(tokens: Sequence[str], size: int, total: int) -> float:
     """The share of characters in n-grams that were there before, no character counted twice (Gopher's measure)."""
-    seen: dict[tuple[str, ...], int] = {}
+    counts = Counter(ngrams(tokens, size))
+    if max(counts.values(), default=0) < _LOOP:
+        return 0.0
+    seen: set[tuple[str, ...]] = set()
     inside = place = 0
-    grams = list(ngrams(tokens, size))
-    while place < len(grams):
-        gram = grams[place]
-        seen[gram] = seen.get(gram, 0) + 1
-        if seen[gram] > 1:
+    while place + size <= len(tokens):
+        gram = tuple(tokens[place : place + size])
+        if gram in seen:
             inside += sum(map(len, gram))
             place += size
         else:
+            seen.add(gram)
             place += 1
-    return inside / total if max(seen.values(), default=0) >= 4 else 0.0
+    return inside / total
 
 
 PLUGIN = Repetition

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from gen.text import capped, code_share, contents, count_words, fences, lines, words
 from gen.types import Sample, Verdict, kept, rejected
 
-_END = re.compile(r"(?:[.!?…:;。！？：；।॥؟۔։።၊။]|\.\.\.)[\"'”’»«)\]}*_`~>」』）】\s]{0,12}$")
+_END = re.compile(r"(?:[.!?…。！？।॥؟۔։።၊။]|\.\.\.)[\"'”’»«)\]}*_`~>」』）】\s]{0,12}$")
 _CLOSED = re.compile(r"[\"”’»)\]}*_`>」』）】|]$")
-_SIGNED = re.compile(
+_FINISHED = re.compile(  # without an end mark: a quotation with its author, a signature, a hashtag, an emoji or other symbol
     r"[.!?…][\"'”’»]?\s{0,2}[-–—~]{1,2}\s{0,2}[A-Z][\w.,' ]{1,40}$"
-    r"|\b(?:sincerely|regards|yours|truly|faithfully|love|cheers|best|respectfully|warmly|wishes|gratefully|hugs|friend)\b(?:[^.!?]|\b(?:Dr|Mrs?|Ms|Prof|St|[A-Z])\.){0,40}$"
-    r"|#\w{2,40}$|[^\w\s,;–—-]$",
-    re.IGNORECASE,
+    r"|(?:^|[.!?,—]\s{1,2})(?i:(?:\w{1,12} ){0,3}(?:sincerely|regards|yours|truly|faithfully|love|cheers|best|respectfully|warmly"
+    r"|wishes|hugs|friend))"
+    r"\b(?:[,!]?\s{1,3}(?:(?:[A-Z][\w.'’-]{0,20}|of|the|and|your),?\s?){1,7})?$"
+    r"|#\w{2,40}$|[^\w\s,;:–—&+=/<(\[{-]$"
 )
 _BARE_NUMBER = re.compile(r"[.;!?]\s\(?(\d{1,2})[.)]?$")
 _LIST_LINE = re.compile(r"(?:[-*•+–—]|\(?\d{1,3}[.):]|\(?[a-zA-Z][.)]|#{1,6})\s|\|")
@@ -27,9 +28,11 @@ _QUOTED_OR_COMMENT = re.compile(
 )
 _DANGLING_CODE = re.compile(r"(?:(?<!\{\} )[=+,&|(\[{\\:]|\b(?:def|class|return|if|elif|while|import|function|public|new|and|or|not))$")
 _COMMENT_LINE = re.compile(r"//|#|\*|--|/\*|\d{1,3}[.)]|[-*•] ")
-_DANGLING_WORDS = frozenset(
-    "the a an and or but of to in on at by for with from as that which who because if when while than into about is are was were be been has have had "
-    "their his her its our your my this these those such very can could will would should may might must not".split()
+_GOES_ON = (",", ";", ":", "-", "–", "—", "，", "、", "：", "；")
+_NEVER_LAST = frozenset("the a an and or but of because their your our my its whose than".split())
+_DANGLING_WORDS = _NEVER_LAST | frozenset(
+    "to in on at by for with from as that which who if when while into about is are was were be been has have had "
+    "his her this these those such very can could will would should may might must not".split()
 )
 
 
@@ -88,14 +91,15 @@ class Truncation:
         number = _BARE_NUMBER.search(last[-8:])
         if _BARE_LIST.match(last) or (number and re.search(rf"\b{int(number[1]) - 1}[.)] ", text[-4000:])):
             return "unfinished_sentence", "ends with an empty list item"
-        if _END.search(last[-40:]) or _SIGNED.search(last[-100:]):
+        if _END.search(last[-40:]) or _FINISHED.search(last[-100:]):
             return "", ""
-        final = words(last)[-1:] or ("",)
-        if count_words(text) >= 4 and last[-1:].isalpha() and final[0] in _DANGLING_WORDS and last[0].isupper() and len(words(last)) > 3:
+        total, final = count_words(text), (words(last) or ("",))[-1]
+        open_words = _DANGLING_WORDS if total >= self.min_words else _NEVER_LAST
+        if total >= 4 and last[-1:].isalpha() and final in open_words and last[0].isupper() and len(words(last)) > 3:
             return "unfinished_sentence", "ends with a word that needs another"
-        if last[-1:] in (",", "-", "–", "—") and count_words(text) >= self.min_words:
-            return "unfinished_sentence", "ends with a comma or dash"
-        if count_words(text) < self.min_words or _CLOSED.search(last) or not _is_sentence(last, rows):
+        if last[-1:] in _GOES_ON and total >= self.min_words:
+            return "unfinished_sentence", f"ends with {last[-1:]!r}"
+        if total < self.min_words or _CLOSED.search(last) or not _is_sentence(last, rows):
             return "", ""
         return "unfinished_sentence", "prose without an end mark"
 
@@ -109,6 +113,8 @@ def _is_sentence(last: str, rows: tuple[str, ...]) -> bool:
         items = [row for row in rows[:-1] if _LIST_LINE.match(row)]
         return bool(items) and count >= 3 and all(_END.search(row[-40:]) for row in items[-3:]) and len(items) >= 2
     others = rows[:-1]
+    if others and others[-1].endswith(",") and count <= 6:  # "Yours,", then a name
+        return False
     marked = sum(1 for row in others if _END.search(row[-40:]))
     if len(others) >= 2 and 2 * marked < len(others):
         return False
