@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -22,6 +21,8 @@ from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gen.folding import fold
 
 BANDS, ROWS = 25, 5
 MAX_CHARS = 50_000  # characters of one text that make its set: some 8,000 words
@@ -33,7 +34,6 @@ _WORDS_AT_ONCE = 4_096  # rows of the hash table in work: 4 MB, within the proce
 _PAIR_WORDS_AT_ONCE = 1_000_000  # of pairs whose words are compared together: some 50 MB in work
 
 _WORD = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]|[^\W_]{1,64}(?:\+\+|#)?")
-_INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _FUNCTION_WORDS = frozenset(
     """a an the this that these those it its of in on at by for from to with about into as and or but if then than so is are was were be
     been am do does did have has had will would can could may must should i me my you your we our he him his she her they them their there
@@ -48,9 +48,7 @@ def content_words(text: str) -> frozenset[str]:
 
     Never empty: a text without any word is the set of itself. Han, kana, Thai and Lao count by character.
     """
-    folded = text[:MAX_CHARS]
-    if not folded.isascii():
-        folded = _INVISIBLE.sub("", unicodedata.normalize("NFKC", folded)[: 2 * MAX_CHARS])
+    folded = fold(text[:MAX_CHARS])[: 2 * MAX_CHARS]
     words = frozenset(_WORD.findall(folded.casefold()))
     return words - _FUNCTION_WORDS or words or frozenset([" ".join(folded.split())])
 

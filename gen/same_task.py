@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
 from rapidfuzz.distance import OSA
+
+from gen.folding import fold
 
 MAX_CHARS = 50_000  # what is read of a text; what lies beyond enters as one digest that has to agree
 WORDS_PER_REPLACEMENT = 100  # one replaced word is forgiven per so many shared ones: long answers, never a usual instruction
@@ -82,9 +83,6 @@ _NEGATIONS = frozenset(_NEGATING.split())
 _TWO_TO_TWELVE = "two three four five six seven eight nine ten eleven twelve"
 _SPELLED = {word: str(value) for value, word in enumerate(_TWO_TO_TWELVE.split(), 2)}
 
-_INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
-)
 _HEADING = re.compile(
     r"^[#>*\s]{0,12}(?:task|instruction|question|prompt|problem|request|query|q)s?[*\s]{0,4}[:.]?[*\s]{0,4}$|^[*\s]{0,4}q:", re.I | re.M
 )
@@ -183,7 +181,7 @@ def same_task(one: str, other: str, threshold: float = 0.7) -> bool:
 def _plain(text: str) -> str:
     """Compatibility forms folded, invisible characters, headings such as "### Task" and typographic quotes gone."""
     if not text.isascii():
-        text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)[: 2 * MAX_CHARS])
+        text = fold(text)[: 2 * MAX_CHARS]
         text = re.sub("[‐‑‒–—−]", "-", text.replace("’", "'").replace("‘", "'"))
     return _HEADING.sub(" ", text)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from gen.text import normalise
+from gen.folding import fold
 from gen.turns import On, part
 from gen.types import Sample, Verdict, kept, rejected
 
@@ -40,7 +40,7 @@ class ExactDup:
 
     def _digest(self, sample: Sample) -> int:
         text = part(sample, self.on)
-        folded = normalise(text[:MAX_CHARS]) + text[MAX_CHARS:]
+        folded = " ".join(fold(text[:MAX_CHARS]).casefold().split()) + text[MAX_CHARS:]
         return int.from_bytes(hashlib.blake2b(folded.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 

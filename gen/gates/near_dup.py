@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass, field
 
 from gen.minhash import BANDS, ROWS, Index, Scheme
@@ -38,7 +37,7 @@ class NearDup:
     rows: int = ROWS
     _index: Index = field(init=False, repr=False, compare=False)
     _ids: list[str] = field(init=False, repr=False, compare=False, default_factory=list)
-    _facts: array[int] = field(init=False, repr=False, compare=False, default_factory=lambda: array("q"))
+    _facts: list[int] = field(init=False, repr=False, compare=False, default_factory=list)
     _readings: list[bytes] = field(init=False, repr=False, compare=False, default_factory=list)
 
     def __post_init__(self) -> None:
