@@ -18,7 +18,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """A sample or pair that a format cannot hold. `reason` is a stable code: no_messages, tool_turn, unknown_role, not_alternating,
-    late_system, no_reply, lone_surrogate."""
+    late_system, no_reply, lone_surrogate, not_text."""
 
     id: str
     reason: str
@@ -60,6 +60,8 @@ def unwritable(messages: Sequence[Message]) -> Skipped | None:
     if not messages:
         return Skipped("", "no_messages", "the sample has no messages")
     for place, message in enumerate(messages, start=1):
+        if not isinstance(message.content, str):
+            return Skipped("", "not_text", f"message {place} is no text")
         if _SURROGATE.search(message.content) or _SURROGATE.search(message.role):
             return Skipped("", "lone_surrogate", f"message {place} holds a lone surrogate")
     return None

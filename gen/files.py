@@ -49,7 +49,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 def write_text(path: Path, text: str) -> None:
     """`text` as UTF-8; lone surrogates become U+FFFD."""
     with replacing(path) as file:
-        file.write(text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode("utf-8"))
+        file.write(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode("utf-8"))
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:

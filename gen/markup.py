@@ -67,9 +67,14 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str | int | floa
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[str | int | float]]) -> str:
-    """An HTML table; cells that are numbers get the class `n`."""
-    top = "".join(f"<th>{html(cell)}</th>" for cell in head)
-    body = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in rows)
+    """An HTML table; cells that are numbers get the class `n`, as does the head of a column whose first cell is one."""
+    listed = [list(row) for row in rows]
+    numeric = [not isinstance(cell, str) for cell in listed[0]] if listed else []
+    right = [*numeric, *(False for _ in head[len(numeric) :])]
+    top = "".join(
+        f'<th class="n">{html(cell)}</th>' if number else f"<th>{html(cell)}</th>" for cell, number in zip(head, right, strict=True)
+    )
+    body = "".join(f"<tr>{''.join(_cell(cell) for cell in row)}</tr>" for row in listed)
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 

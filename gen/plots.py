@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from gen.markup import html, visible
 
 WIDTH = 560  # units of the view box: about a column of the report
-_LETTER = 6.3  # average width of a letter at 12 px in the usual interface fonts
+_LETTER = 7.0  # average width of a letter at 12 px in the widest of the usual interface fonts
 _GAP = 10
 
 STYLE = """
@@ -28,8 +28,8 @@ svg.plot{display:block;width:100%;height:auto;font:12px system-ui,-apple-system,
 .plot .faint{stroke:var(--muted);stroke-width:1;opacity:.5}.plot .empty{fill:none;stroke:var(--grid)}
 .plot .grid{stroke:var(--grid);stroke-width:1}.plot .mark{stroke:var(--ink);stroke-width:2}.plot .range{stroke:var(--ink);stroke-width:1.2}
 .plot .line{fill:none;stroke:var(--kept);stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
-.plot .area{fill:var(--kept);fill-opacity:.22}.plot .limit{stroke:var(--lost);stroke-width:1.5;stroke-dasharray:4 3}
-.multiples{display:grid;grid-template-columns:repeat(auto-fill,minmax(210px,1fr));gap:.8rem}
+.plot .area{fill:var(--kept);fill-opacity:.3}.plot .limit{stroke:var(--lost);stroke-width:1.5;stroke-dasharray:4 3}
+.multiples{display:grid;grid-template-columns:repeat(auto-fill,minmax(240px,1fr));gap:.8rem}
 """
 
 
@@ -67,11 +67,12 @@ class Ridge:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One small plot of a line: points as (x, y) in data units, in order of x."""
+    """One small plot of a line: points as (x, y) in data units, in order of x; `foot` stands under the axis beside its name."""
 
     title: str
     points: tuple[tuple[float, float], ...]
     note: str = ""
+    foot: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def bars(label: str, rows: Sequence[Bar]) -> str:
 def heat(label: str, rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[Cell]]) -> str:
     """A grid with the number in each cell. At most 40 rows are readable; the caller folds the rest."""
     left = _label_space(rows)
-    wide = min(120.0, (WIDTH - left - _GAP) / max(1, len(columns)))
+    wide = min(170.0, (WIDTH - left - _GAP) / max(1, len(columns)))
     slanted = any(_width(column) > wide - 6 for column in columns)
     head = 78 if slanted else 22
     hatch, pattern = _hatch(label, "faint")
@@ -203,7 +204,7 @@ def columns(label: str, rows: Sequence[Bar], axis: str, limit: float | None = No
     """Upright bars, lost beside kept; `limit` draws a dashed line before the column at that position (2.0 is before the third)."""
     start, space, tall = 44.0, WIDTH - 54.0, 150.0
     highest = _nice(max((max(row.kept, row.lost) for row in rows), default=1.0) or 1.0)
-    wide = space / max(1, len(rows))
+    wide, both = space / max(1, len(rows)), any(row.lost for row in rows)
     hatch, pattern = _hatch(label)
     parts = [pattern]
     for at in range(3):
@@ -214,7 +215,7 @@ def columns(label: str, rows: Sequence[Bar], axis: str, limit: float | None = No
         x, bar = start + wide * at, min(34.0, wide * 0.42)
         kept, lost = tall * row.kept / highest, tall * row.lost / highest
         middle = x + wide / 2
-        inside = [_rect(middle - bar, 12 + tall - kept, bar - 1, kept, "kept")]
+        inside = [_rect(middle - (bar if both else bar / 2), 12 + tall - kept, bar - 1, kept, "kept")]
         inside += [_rect(middle + 1, 12 + tall - lost, bar - 1, lost, kind, fill=fill) for kind, fill in (("lost", ""), ("", hatch))]
         parts.append(_group(f"{row.label}: {row.note}", inside))
         if at % every == 0:
@@ -227,7 +228,7 @@ def columns(label: str, rows: Sequence[Bar], axis: str, limit: float | None = No
 
 def _panel(label: str, panel: Panel, highest: float, furthest: float, x_axis: str, y_axis: str, *, wide: int = 260, tall: int = 130) -> str:
     head = 20 if panel.title else 4
-    left, space, room = 40.0, wide - 54.0, tall - head - 38.0
+    left, space, room = 46.0, wide - 60.0, tall - head - 38.0
     parts = [_text(left, 13, _fit(panel.title, space), "")] if panel.title else []
     for at in range(3):
         y = head + 8 + room * (1 - at / 2)
@@ -238,7 +239,7 @@ def _panel(label: str, panel: Panel, highest: float, furthest: float, x_axis: st
     parts += [f'<circle class="kept" cx="{_n(x)}" cy="{_n(y)}" r="2.6"/>' for x, y in spots[-1:]]
     floor = head + 8 + room
     parts += [_text(left, floor + 14, "0", "m c"), _text(left + space, floor + 14, _short(furthest), "m r")]
-    parts.append(_text(left + space / 2, floor + 27, _fit(x_axis, space), "m c"))
+    parts.append(_text(left + space / 2, floor + 27, _fit(f"{x_axis} · {panel.foot}" if panel.foot else x_axis, space), "m c"))
     name = f"{label}: {panel.title}, {panel.note or y_axis}" if panel.title else label
     return _svg(name, tall, [_group(f"{panel.title or label}: {panel.note or y_axis}", parts)], wide=wide)
 

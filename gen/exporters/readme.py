@@ -130,7 +130,7 @@ def _body(record: RunRecord, figures: Figures) -> Iterator[str]:
 
 def _quoted(text: str) -> str:
     """A YAML double-quoted scalar; JSON's notation is one as long as nothing invisible is left to escape."""
-    return json.dumps(" ".join(visible(text).split()), ensure_ascii=False)
+    return json.dumps(" ".join(visible(text).split()), ensure_ascii=False).replace("<", "\\u003c")
 
 
 PLUGIN = Readme

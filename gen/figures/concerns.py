@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gen.card import REQUIRED, blanks
 from gen.figures.whole import Figures
+from gen.figures.wording import many, percent
 from gen.record import RunRecord
 
 # Rules of thumb: the points where a look at the texts has paid off. None of them rejects anything.
@@ -52,22 +53,22 @@ def _about_the_set(record: RunRecord, figures: Figures) -> Iterator[Concern]:
     for export in record.exports:
         if export.skipped:
             reasons = _named(sorted({skipped.reason for skipped in export.skipped}))
-            yield Concern(f"{len(export.skipped):,} samples could not be written as {export.format}: {reasons}.", "made")
+            yield Concern(f"{many(len(export.skipped), 'sample')} could not be written as {export.format}: {reasons}.", "made")
     if record.packed and record.packed.too_long:
         yield Concern(
-            f"{record.packed.too_long:,} samples are longer than {record.packed.max_length:,} tokens and were not packed.", "packing"
+            f"{many(record.packed.too_long, 'sample')} of more than {record.packed.max_length:,} tokens could not be packed.", "packing"
         )
 
 
 def _about_gates(figures: Figures) -> Iterator[Concern]:
     for step in figures.funnel:
         if step.entered and step.rejected / step.entered > REJECTS_MUCH:
-            share = f"{step.rejected / step.entered:.0%}"
+            share = percent(step.rejected / step.entered)
             yield Concern(f"The gate {step.gate} rejected {share} of what reached it, mostly as {step.reasons[0][0]}.", "funnel")
     idle = [step.gate for step in figures.funnel if not step.rejected and step.entered >= 100]
     if idle:
         yield Concern(
-            f"{len(idle)} gates rejected nothing: {_named(idle)}. Fine if nothing was wrong; else their bounds are loose.", "funnel"
+            f"{many(len(idle), 'gate')} rejected nothing: {_named(idle)}. Fine if nothing was wrong; else their bounds are loose.", "funnel"
         )
     for scan in figures.scans:
         if scan.scanned == 0:
@@ -77,34 +78,36 @@ def _about_gates(figures: Figures) -> Iterator[Concern]:
 def _about_texts(figures: Figures) -> Iterator[Concern]:
     for topic, share in figures.repeated_openings[:_MOST_NAMED]:
         if share > SAME_OPENINGS:
-            yield Concern(f"Topic {topic or 'without a name'}: {share:.0%} of its accepted prompts share three openings.", "words")
+            yield Concern(f"Topic {topic or 'without a name'}: {percent(share)} of its accepted prompts share three openings.", "words")
     for judge in figures.scores:
         if judge.count >= 20 and judge.at_ceiling > AT_CEILING:
             yield Concern(
-                f"The judge {judge.judge} gives {judge.at_ceiling:.0%} of the samples its highest value: it hardly tells them apart.",
+                f"The judge {judge.judge} gives {percent(judge.at_ceiling)} of the samples its highest value: it hardly tells them apart.",
                 "scores",
             )
         if judge.with_length is not None and judge.with_length > LENGTH_BIAS:
             yield Concern(f"The judge {judge.judge} favours long replies (correlation {judge.with_length:.2f}).", "scores")
     saturated = [one.topic or "no topic" for one in figures.novelty if one.saturated]
     if saturated:
-        yield Concern(f"{len(saturated)} topics are saturated, more samples would repeat them: {_named(saturated)}.", "novelty")
+        yield Concern(f"Saturated, so that more samples would repeat: {_named(saturated)}.", "novelty")
     yield from _about_languages(figures)
     if figures.pairs and figures.pairs.made >= 20 and figures.pairs.longer_wins > LONGER_WINS:
-        yield Concern(f"The longer answer wins in {figures.pairs.longer_wins:.0%} of the pairs: a model would learn length.", "pairs")
+        yield Concern(f"The longer answer wins in {percent(figures.pairs.longer_wins)} of the pairs: a model would learn length.", "pairs")
 
 
 def _about_languages(figures: Figures) -> Iterator[Concern]:
     spoken = [(code, count) for code, count in figures.reading.languages if code != "und"]
     others = sum(count for _, count in spoken[1:])
     if spoken and others > OTHER_LANGUAGE * figures.reading.looked_at:
-        yield Concern(f"{others / figures.reading.looked_at:.0%} of the replies looked at are not in {spoken[0][0]}.", "languages")
+        yield Concern(f"{percent(others / figures.reading.looked_at)} of the replies looked at are not in {spoken[0][0]}.", "languages")
 
 
 def _about_the_card(record: RunRecord) -> Iterator[Concern]:
     missing = blanks(record.card)
     if missing:
-        yield Concern(f"The data card leaves {len(missing)} fields blank: {', '.join(REQUIRED[name].lower() for name in missing)}.", "card")
+        yield Concern(
+            f"The data card leaves {many(len(missing), 'field')} blank: {', '.join(REQUIRED[name].lower() for name in missing)}.", "card"
+        )
     if record.card.owner and record.card.owner == record.card.reviewer:
         yield Concern("Owner and reviewer are the same person.", "card")
     if record.card.usage_rights and "training" not in record.card.usage_rights:

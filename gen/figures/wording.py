@@ -6,6 +6,7 @@ from gen.figures.whole import Figures
 from gen.record import GateLine, RunRecord
 
 UNKNOWN = "unknown"
+_JOINED = "\u00a0"  # a space that no line break replaces
 
 
 def usd(value: float | None) -> str:
@@ -20,16 +21,22 @@ def usd(value: float | None) -> str:
 
 
 def percent(value: float) -> str:
-    """A share as a percentage; one that is small but not 0 does not read as 0 %.
+    """A share as a percentage, its sign kept on the same line; one that is small but not 0 does not read as 0 %.
 
-    >>> percent(0.413), percent(0.0004), percent(0.9999), percent(1)
-    ('41 %', '< 1 %', '> 99 %', '100 %')
+    >>> [text.replace(_JOINED, "~") for text in map(percent, (0.413, 0.0004, 0.9999, 1))]
+    ['41~%', '<~1~%', '>~99~%', '100~%']
     """
-    if 0 < value < 0.01:
-        return "< 1 %"
-    if 0.99 < value < 1:
-        return "> 99 %"
-    return f"{value:.0%}".replace("%", " %")
+    sign, shown = ("<", 0.01) if 0 < value < 0.01 else (">", 0.99) if 0.99 < value < 1 else ("", value)
+    return _JOINED.join(filter(None, (sign, f"{100 * shown:.0f}", "%")))
+
+
+def many(count: int, noun: str) -> str:
+    """A count and its noun.
+
+    >>> many(1, "sample"), many(1200, "sample")
+    ('1 sample', '1,200 samples')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def total_cost(figures: Figures) -> str:

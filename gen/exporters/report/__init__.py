@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gen.exporters.report.page import page
-from gen.exporters.report.reading import examples, samples
+from gen.exporters.report.reading import reading
 from gen.exporters.report.sections import sections
 from gen.exporters.report.top import header, tiles, warnings
 from gen.exporters.report.work import work
@@ -27,8 +27,7 @@ class Report:
 
     def text(self, record: RunRecord, figures: Figures) -> str:
         top = header(record, figures) + tiles(record, figures) + warnings(record, figures)
-        body = "".join((*sections(figures), *work(record, figures), samples(figures), examples(figures)))
-        return page(record.name, top, body)
+        return page(record.name, top, [*sections(figures), *work(record, figures), *reading(figures)])
 
 
 PLUGIN = Report

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gen.exporters.report.page import section
+from collections.abc import Iterator
+
+from gen.exporters.report.page import Card, section
 from gen.figures.whole import Figures
 from gen.markup import cut, html
 from gen.types import Malformed, Outcome
@@ -11,20 +13,22 @@ _SHOWN = 2_000  # characters of one turn in a sample
 _SHOWN_IN_EXAMPLE = 500
 
 
-def samples(figures: Figures) -> str:
-    """The drawn samples, whole."""
+def reading(figures: Figures) -> Iterator[Card]:
+    """The drawn samples whole, then the examples folded."""
+    if figures.reading.samples:
+        yield _samples(figures)
+    if figures.reading.examples:
+        yield _examples(figures)
+
+
+def _samples(figures: Figures) -> Card:
     drawn = figures.reading.samples
-    if not drawn:
-        return ""
     content = "".join(_outcome(outcome, _SHOWN) for outcome in drawn)
     caption = f"{len(drawn)} candidates drawn at random over topics, strategies and reasons. No figure replaces reading them."
     return section("samples", "Samples to read", caption, content, wide=True)
 
 
-def examples(figures: Figures) -> str:
-    """Per reason a few rejected candidates, folded."""
-    if not figures.reading.examples:
-        return ""
+def _examples(figures: Figures) -> Card:
     counts = {f"{step.gate}/{reason}": count for step in figures.funnel for reason, count in step.reasons}
     content = "".join(
         f"<details><summary>{html(fate)} · {counts.get(fate, len(outcomes)):,}</summary>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gen.exporters.report.page import KEPT_AND_LOST, open_table, picture, section
+from gen.exporters.report.page import KEPT_AND_LOST, Card, open_table, picture, section
 from gen.figures.counts import Grid, shown_topics
 from gen.figures.measures import Lengths, Scores
 from gen.figures.whole import Figures
@@ -16,14 +16,14 @@ _MOST_PANELS = 24
 _TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 
 
-def sections(figures: Figures) -> Iterator[str]:
+def sections(figures: Figures) -> Iterator[Card]:
     """One card per figure that has numbers, in the order in which they should be read."""
     yield _funnel(figures)
     yield _coverage(figures.coverage)
-    yield _table(figures)
     if figures.lengths:
         yield _lengths(figures.lengths)
     yield from (_scores(one, multiple=len(figures.scores) > 1) for one in figures.scores)
+    yield _table(figures)
     if figures.novelty:
         yield _novelty(figures)
     if figures.openings:
@@ -34,7 +34,7 @@ def sections(figures: Figures) -> Iterator[str]:
         yield _duplicates(figures)
 
 
-def _funnel(figures: Figures) -> str:
+def _funnel(figures: Figures) -> Card:
     rows = [Bar("candidates", figures.candidates, note=f"{figures.candidates:,}")]
     rows += [Bar(step.gate, step.kept, step.rejected, f"{step.kept:,} kept, {step.rejected:,} out") for step in figures.funnel]
     numbers = [
@@ -54,7 +54,7 @@ def _funnel(figures: Figures) -> str:
     return section("funnel", "Funnel", caption, content)
 
 
-def _coverage(grid: Grid) -> str:
+def _coverage(grid: Grid) -> Card:
     shown = shown_topics(grid)
     most = max(grid.accepted.values(), default=0) or 1
     cells = [[_cell(grid, topic, strategy, most) for strategy in grid.strategies] for topic in shown]
@@ -76,7 +76,7 @@ def _cell(grid: Grid, topic: str, strategy: str, most: int) -> Cell:
     return Cell(f"{accepted:,}" if wanted or accepted else "–", accepted / most, tip, hatched=wanted and not accepted)
 
 
-def _table(figures: Figures) -> str:
+def _table(figures: Figures) -> Card:
     rows = [
         (
             line.topic or _NO_TOPIC,
@@ -97,7 +97,7 @@ def _table(figures: Figures) -> str:
     return section("table", "Topics and strategies", "Medians are of accepted samples. Good: yields of a kind.", table, wide=True)
 
 
-def _lengths(figure: Lengths) -> str:
+def _lengths(figure: Lengths) -> Card:
     rows = [
         Ridge(
             f"{one.strategy}, {one.part}",
@@ -109,7 +109,7 @@ def _lengths(figure: Lengths) -> str:
         )
         for one in figure.spreads
     ]
-    ticks = [Tick(figure.position(at), f"{at:,}") for at in _TICKS if figure.first <= at <= figure.last]
+    ticks = [Tick(figure.position(at), f"{at // 1000}k" if at >= 1000 else str(at)) for at in _TICKS if figure.first <= at <= figure.last]
     numbers = [(one.strategy, one.part, one.count, one.low, one.middle, one.high) for one in figure.spreads]
     caption = "Accepted prompts and replies in words; the line spans 5 to 95 %. Good: wide hills; a needle means that all texts are alike."
     svg = ridge("Lengths of accepted prompts and replies", rows, _thinned(ticks), "words, logarithmic")
@@ -125,7 +125,7 @@ def _thinned(ticks: list[Tick]) -> list[Tick]:
     return kept
 
 
-def _scores(figure: Scores, *, multiple: bool) -> str:
+def _scores(figure: Scores, *, multiple: bool) -> Card:
     values = figure.values if len(figure.values) <= 24 else _binned(figure)
     rows = [Bar(f"{value:g}", kept, lost, f"{kept:,} accepted, {lost:,} rejected") for value, kept, lost in values]
     limit = None if figure.minimum is None else float(sum(value < figure.minimum for value, _, _ in values))
@@ -156,11 +156,11 @@ def _binned(figure: Scores) -> tuple[tuple[float, int, int], ...]:
     return tuple((round(first + step * at, 3), kept, lost) for at, (kept, lost) in enumerate(sums))
 
 
-def _novelty(figures: Figures) -> str:
+def _novelty(figures: Figures) -> Card:
     worst = sorted(figures.novelty, key=lambda one: (not one.saturated, one.points[-1][1]))[:_MOST_PANELS]
     shown = [one for one in figures.novelty if one in worst]
     panels = [
-        Panel((one.topic or _NO_TOPIC) + (" · saturated" if one.saturated else ""), one.points, f"last window {percent(one.points[-1][1])}")
+        Panel(one.topic or _NO_TOPIC, one.points, f"last window {percent(one.points[-1][1])}", "saturated" if one.saturated else "")
         for one in shown
     ]
     svg = lines("Novelty by topic", panels, x_axis="accepted", y_axis="share of new word pairs", top=1.0)
@@ -177,7 +177,7 @@ def _novelty(figures: Figures) -> str:
     return section("novelty", "Novelty as the run went on", caption, content, wide=True)
 
 
-def _openings(figures: Figures) -> str:
+def _openings(figures: Figures) -> Card:
     rows = [Bar(words, count, note=f"{count:,} · {percent(share)}") for words, count, share in figures.openings]
     caption = "The commonest first three words of accepted prompts. Good: a long flat list; a few tall bars mean one mould."
     numbers = [(words, count, percent(share)) for words, count, share in figures.openings]
@@ -185,19 +185,17 @@ def _openings(figures: Figures) -> str:
     return section("words", "How prompts begin", caption, content)
 
 
-def _languages(figures: Figures) -> str:
+def _languages(figures: Figures) -> Card:
     looked = figures.reading.looked_at
     rows = [Bar(code, count, note=f"{count:,} · {percent(count / looked)}") for code, count in figures.reading.languages[:20]]
-    caption = (
-        f"Detected in {looked:,} accepted replies; `und` is too short or code, `mixed` has several. Good: the language asked for, alone."
-    )
+    caption = f"Detected in {looked:,} accepted replies (und: too short or code; mixed: several). Good: the language asked for, alone."
     numbers = [(code, count) for code, count in figures.reading.languages]
     return section(
         "languages", "Languages", caption, picture(bars("Languages of accepted replies", rows), ("Language", "Replies"), numbers)
     )
 
 
-def _duplicates(figures: Figures) -> str:
+def _duplicates(figures: Figures) -> Card:
     rows = [Bar(topic or _NO_TOPIC, asked - out, out, f"{out:,} of {asked:,}") for topic, asked, out in figures.duplicates[:20]]
     caption = (
         "Candidates rejected because they repeat another one, per topic. Good: few; many mean that the topic or its seeds are too narrow."

@@ -49,7 +49,7 @@ def _tiles(record: RunRecord, figures: Figures) -> Iterator[str]:
     if record.reviewed:
         good, of = record.reviewed
         low, high = interval(good, of)
-        yield _tile("made", f"{good} / {of}", f"reviewed good, {low:.0%}–{high:.0%}".replace("%", " %"))
+        yield _tile("made", f"{good} / {of}", f"reviewed good, {100 * low:.0f}–{100 * high:.0f} %")
     empty = len(figures.coverage.empty)
     yield _tile("coverage", f"{empty:,}", f"empty of {len(figures.coverage.wanted):,} cells", bad=empty > 0)
     strict = [step for step in figures.funnel if step.entered and step.rejected / step.entered > 0.3]

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gen.card import blanks, stated
-from gen.exporters.report.page import KEPT_AND_LOST, open_table, picture, section
+from gen.exporters.report.page import KEPT_AND_LOST, Card, open_table, picture, section
 from gen.figures.measures import CostLine, Pairs, interval
 from gen.figures.whole import Figures
-from gen.figures.wording import UNKNOWN, gate_options, percent, total_cost, usd
+from gen.figures.wording import UNKNOWN, gate_options, many, percent, total_cost, usd
 from gen.markup import html
 from gen.plots import Bar, Dot, bars, columns, dots, line
 from gen.record import Packed, RunRecord
 
 
-def work(record: RunRecord, figures: Figures) -> Iterator[str]:
+def work(record: RunRecord, figures: Figures) -> Iterator[Card]:
     """One card per figure that has numbers."""
     yield _cost(figures)
     if len(figures.attempts) > 1:
@@ -27,7 +27,7 @@ def work(record: RunRecord, figures: Figures) -> Iterator[str]:
     yield _made(record, figures)
 
 
-def _cost(figures: Figures) -> str:
+def _cost(figures: Figures) -> Card:
     cost = figures.cost
     per = f"{cost.calls_per_accepted:.1f} replies per accepted sample. " if cost.calls_per_accepted else ""
     caption = (
@@ -60,7 +60,7 @@ def _tokens(one: CostLine) -> str:
     return f"{one.input_tokens + one.output_tokens:,} tokens"
 
 
-def _attempts(figures: Figures) -> str:
+def _attempts(figures: Figures) -> Card:
     rows = [Bar(f"attempt {attempt}", kept, asked - kept, f"{kept:,} of {asked:,}") for attempt, asked, kept in figures.attempts]
     caption = (
         "What asking again brought. Good: later attempts that are few and often succeed; "
@@ -84,7 +84,7 @@ def _attempts(figures: Figures) -> str:
     return section("attempts", "Attempts", caption, content)
 
 
-def _pairs(figure: Pairs) -> str:
+def _pairs(figure: Pairs) -> Card:
     caption = (
         f"{figure.made:,} pairs; the longer answer wins in {percent(figure.longer_wins)}, "
         f"the chosen one is {figure.median_difference:+,} words longer (median). Good: clear margins, and length that does not decide."
@@ -113,7 +113,7 @@ def _few(margins: tuple[tuple[float, int], ...]) -> list[tuple[float, int]]:
     return list(sums.items())
 
 
-def _packing(packed: Packed) -> str:
+def _packing(packed: Packed) -> Card:
     fill = packed.tokens / max(1, packed.rows * packed.max_length)
     caption = "Samples joined into rows of equal length. Good: rows nearly full, nothing too long."
     rows = [
@@ -125,14 +125,14 @@ def _packing(packed: Packed) -> str:
         ("Tokens trained on", f"{packed.loss_tokens:,} of {packed.tokens:,}"),
     ]
     svg = bars("Rows filled", [Bar("rows", fill, 1 - fill, percent(fill))])
-    return section("packing", "Packing", caption, picture(svg, ("", ""), rows) + open_table(("", ""), rows))
+    return section("packing", "Packing", caption, svg + open_table(("", ""), rows))
 
 
-def _card(record: RunRecord) -> str:
+def _card(record: RunRecord) -> Card:
     missing = set(blanks(record.card))
     names = ("owner", "owner_approved", "reviewer", "reviewer_approved", "license", "usage_rights", "sensitivity", "retention", "deletion")
     rows = [(name.replace("_", " "), stated(record.card, name)) for name in names]
-    caption = f"{len(missing)} fields are blank. Good: none." if missing else "Every field is stated."
+    caption = f"Blank: {many(len(missing), 'field')}. Good: none." if missing else "Every field is stated."
     splits = list(dict.fromkeys(split for export in record.exports for split in export.rows))
     content = open_table(("Field", "Stated"), rows)
     if splits:
@@ -143,11 +143,11 @@ def _card(record: RunRecord) -> str:
     return section("card", "Data card and splits", caption, content)
 
 
-def _made(record: RunRecord, figures: Figures) -> str:
+def _made(record: RunRecord, figures: Figures) -> Card:
     content = open_table(("Model", "Provider", "Id"), [(one.name, one.provider, one.model) for one in record.models])
     content += "<h3>Gates</h3>" + open_table(("Gate", "Options"), [(gate.name, gate_options(gate)) for gate in record.gates])
     prompts = [tuple(name.partition("@")[::2]) for name in record.prompts]
-    content += f"<details><summary>{len(prompts):,} prompts</summary>{open_table(('Prompt', 'Hash'), prompts)}</details>"
+    content += f"<details><summary>{many(len(prompts), 'prompt')}</summary>{open_table(('Prompt', 'Hash'), prompts)}</details>"
     sessions = [
         (
             one.started,
@@ -162,7 +162,7 @@ def _made(record: RunRecord, figures: Figures) -> str:
         for one in record.sessions
     ]
     head = ("Started", "Took", "Requests", "Cache hits", "Retries", "429s", "Paid", "Ended")
-    content += f"<details><summary>{len(sessions):,} sessions</summary>{open_table(head, sessions)}</details>"
+    content += f"<details><summary>{many(len(sessions), 'session')}</summary>{open_table(head, sessions)}</details>"
     simulated = " Replies came from the simulator." if figures.simulated else ""
     caption = f"Recipe {record.recipe_hash}, seed {record.seed}, Sluice {record.version}, written on {record.date}.{simulated}"
     return section("made", "How this was made", caption, content, wide=True)
