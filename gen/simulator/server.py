@@ -28,6 +28,7 @@ from gen.types import Json
 _MAX_BODY = 64 * 2**20
 _RESET = 0  # the status under which a reset connection is counted
 _MODELS = ("simulated-writer", "simulated-critic")
+_MODERATION = "omni-moderation-latest"  # the one route on which the model may be left out
 _Parse = Callable[[Mapping[str, Any], str | None], Ask | Problem]
 
 
@@ -128,7 +129,7 @@ class Server:
             return invalid("The body of the request is not valid JSON.")
         if not isinstance(body, dict):
             return invalid("The body of the request must be a JSON object.")
-        model = body.get("model")
+        model = body.setdefault("model", _MODERATION) if request.path == "/v1/moderations" else body.get("model")
         if not isinstance(model, str) or not model:
             return invalid("you must provide a model parameter", param="model")
         refused = self.service.refusal_to_serve(_key_of(request), model.removeprefix(MODEL_PREFIX))
@@ -138,10 +139,8 @@ class Server:
         headers: dict[str, str] = {}
         if problem.retry_after_seconds is not None:
             headers = {"retry-after": f"{problem.retry_after_seconds:.3f}", "retry-after-ms": f"{problem.retry_after_seconds * 1000:.0f}"}
-        if _is_anthropic(request):
-            body = wire_anthropic.error_body(problem, self._request_id())
-        else:
-            body = wire_openai.error_body(problem)
+        anthropic = _is_anthropic(request)
+        body = wire_anthropic.error_body(problem, self._request_id()) if anthropic else wire_openai.error_body(problem)
         return self._send(request, problem.status, body, headers)
 
     def _send(self, request: web.Request, status: int, body: dict[str, Json], headers: Mapping[str, str] | None = None) -> web.Response:
