@@ -62,7 +62,7 @@ def m001_ledger(database: Database) -> None:
         );
         CREATE TABLE sequences (
             position INTEGER PRIMARY KEY, strategy TEXT NOT NULL, topic TEXT NOT NULL, goal INTEGER NOT NULL, accepted INTEGER NOT NULL,
-            candidates INTEGER NOT NULL, stop TEXT NOT NULL, detail TEXT NOT NULL
+            candidates INTEGER NOT NULL, stop TEXT NOT NULL, detail TEXT NOT NULL, turns INTEGER NOT NULL
         );
         CREATE TABLE errors (request TEXT PRIMARY KEY, reason TEXT NOT NULL, message TEXT NOT NULL, status INTEGER);
         CREATE TABLE splits (sample TEXT PRIMARY KEY, split TEXT NOT NULL);

@@ -10,7 +10,7 @@ from gen.ledger import Ledger
 from gen.parts import Parts
 from gen.pipeline import NamedGate
 from gen.rouge import rouge_l
-from gen.text import normalised
+from gen.text import normalise
 from gen.types import Dropped, Generate, Preference, Sample
 
 NEAR_EQUAL = 0.95  # ROUGE-L of the two answers from which on their difference is a matter of a word or two
@@ -32,7 +32,7 @@ async def make_pairs(parts: Parts, ledger: Ledger, generate: Generate) -> None:
 def guard(pair: Preference, gates: list[NamedGate]) -> Preference | Dropped:
     """The pair, or why it is none: `equal`, `near_equal`, `chosen_rejected`."""
     chosen, rejected = (" ".join(message.content for message in side) for side in (pair.chosen, pair.rejected))
-    if normalised(chosen) == normalised(rejected):
+    if normalise(chosen).split() == normalise(rejected).split():
         return Dropped(pair.id, pair.source, pair.sample, "equal", "both sides say the same")
     likeness = rouge_l(chosen, rejected)
     if likeness >= NEAR_EQUAL:

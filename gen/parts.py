@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from gen import plugins
 from gen.errors import InputError, RecipeError
 from gen.pipeline import NamedGate, Plan
 from gen.recipe import Config, KeyPath, PluginLine, Recipe
-from gen.sequences import SequenceSpec
+from gen.sequences import ENDED_BY_ITSELF, SequenceSpec
 from gen.sources import personas, seed_tasks, topics
-from gen.types import Sources, freeze
+from gen.types import SequenceEnd, Sources, freeze
 
 MAX_SLOTS = 512  # the window of tasks is twice this; more requests in flight than that belong into several processes
 
@@ -80,11 +80,13 @@ def read_sources(recipe: Recipe) -> Sources:
     )
 
 
-def plan_of(recipe: Recipe, parts: Parts, regenerate: frozenset[str] = frozenset()) -> Plan:
-    """The loop's plan. Requests in flight are bounded by the models' `max_concurrency` together."""
+def plan_of(recipe: Recipe, parts: Parts, *, before: Sequence[SequenceEnd] = (), regenerate: frozenset[str] = frozenset()) -> Plan:
+    """The loop's plan. Requests in flight are bounded by the models' `max_concurrency` together; `before` tells how the sequences of an
+    earlier run of this recipe ended."""
     config = recipe.config
+    ended = {(end.strategy, end.topic): end for end in before if end.stop in ENDED_BY_ITSELF}
     return Plan(
-        sequences=parts.sequences,
+        sequences=tuple(_continued(spec, ended.get((spec.title, spec.topic))) for spec in parts.sequences),
         sources=parts.sources,
         seed=config.seed,
         attempts=config.attempts,
@@ -127,6 +129,10 @@ def _sequences(config: Config, strategies: Mapping[str, Any], sources: Sources) 
         SequenceSpec(title=title, strategy=strategies[title], topic=topic, quota=quota)
         for (title, topic), quota in zip(places, quotas, strict=True)
     )
+
+
+def _continued(spec: SequenceSpec, end: SequenceEnd | None) -> SequenceSpec:
+    return spec if end is None or spec.quota > end.goal else replace(spec, ended_at=end.turns)
 
 
 def _built(recipe: Recipe, room: Literal["strategies", "judges", "pairs"], place: int, line: PluginLine) -> Any:

@@ -123,6 +123,7 @@ class Pipeline:
                 candidates=one.candidates,
                 stop=one.stop or self.stopped or "interrupted",
                 detail=one.detail or self.stopped_detail or "run again to go on",
+                turns=one.out,
             )
             for one in self.sequences
         ]

@@ -27,12 +27,12 @@ KeyPath = tuple[str | int, ...]
 
 DEFAULT_GATES = (
     "schema",
-    "length",
-    "language",
     "refusal",
     "truncation",
+    "language",
     "format",
     "repetition",
+    "length",
     "quality",
     "pii",
     "secrets",

@@ -107,12 +107,12 @@ async def _run(
     recipe: Recipe, parts: Parts, ledger: Ledger, folder: Path, cache_path: Path, progress: Progress, interrupt: asyncio.Event
 ) -> RunResult:
     started, clock = datetime.now(UTC), time.monotonic()
-    cache = await asyncio.to_thread(Cache, cache_path)
+    cache = Cache(cache_path)
     try:
         async with Client(recipe.config.models, budget=recipe.config.budget, cache=cache) as client:
             client.check()
             recorder = Recorder(client.generate, ledger)
-            pipeline = Pipeline(plan_of(recipe, parts, ledger.regenerate()), recorder.generate)
+            pipeline = Pipeline(plan_of(recipe, parts, before=ledger.sequences(), regenerate=ledger.regenerate()), recorder.generate)
             progress.pipeline, progress.stats, progress.phase = pipeline, lambda: client.stats, "generating"
             progress.goal = sum(one.quota for one in parts.sequences)
             seen = await _until_interrupted(_consume(pipeline, recorder, ledger, progress), interrupt)

@@ -24,17 +24,22 @@ PATIENCE = 60  # candidates without enough new ones before a sequence counts as 
 SATURATED_BELOW = 0.05  # accepted share of those candidates; the funnel of a healthy run is above 0.5
 DUPLICATE_GATES = frozenset({"exact_dup", "near_dup", "novelty", "semantic_dup", "balance"})
 EXPECTED_YIELD = (4.0, 5.0)  # accepted, candidates: the prior that the sequence's own yield is averaged with
+ENDED_BY_ITSELF = frozenset({"goal_reached", "saturated", "rejecting"})
 DEFAULT_LAG = 64  # for strategies that never read the pool: only retries depend on outcomes
 
 
 @dataclass(frozen=True, slots=True)
 class SequenceSpec:
-    """What a sequence is: the strategy's title in the recipe, the strategy itself, its topic and how many samples to accept."""
+    """What a sequence is: the strategy's title in the recipe, the strategy itself, its topic and how many samples to accept.
+
+    `ended_at` is the number of turns after which an earlier run of the same quota ended it, 0 when unknown: no turn beyond it is planned
+    before those are out, so that running again asks for nothing new. It delays a task, and never changes one."""
 
     title: str
     strategy: Any
     topic: str
     quota: int
+    ended_at: int = 0
 
     @property
     def name(self) -> str:
@@ -84,6 +89,8 @@ class Sequence:
     def next_task(self) -> tuple[Task, Pool] | None:
         """The task of the next turn and the pool it sees, or None while it must wait for an outcome of its own."""
         while not self.done:
+            if self.turn >= self.spec.ended_at > self.out:
+                return None
             if self.turn - self._seen < self.lag and self._more_needed():
                 return self._plan()
             if self._seen >= self.out:

@@ -337,7 +337,8 @@ class Turn:
 @dataclass(frozen=True, slots=True)
 class SequenceEnd:
     """How one (strategy, topic) sequence ended. `stop` is a stable code (`goal_reached`, `saturated`, `candidates_spent`,
-    `budget_reached`, `interrupted`, …), `detail` the sentence for people: "3 % novel in the last 60"."""
+    `budget_reached`, `interrupted`, …), `detail` the sentence for people: "3 % novel in the last 60". `turns` is how many of its tasks
+    came out."""
 
     strategy: str
     topic: str
@@ -346,6 +347,7 @@ class SequenceEnd:
     candidates: int
     stop: str
     detail: str = ""
+    turns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
