@@ -70,9 +70,8 @@ def template_check(samples: Iterable[Sample], templating: Templating, *, n: int 
     draw = random.Random(seed)
     keyed = ((draw.random(), place, sample) for place, sample in enumerate(samples))
     chosen = sorted(heapq.nlargest(n, keyed, key=lambda item: item[0]), key=lambda item: item[1])
-    drawn = [sample for _, _, sample in chosen]
     checked = []
-    for sample, result in zip(drawn, templating.encode(drawn), strict=True):
+    for sample, result in templating.encode(sample for _, _, sample in chosen):
         if isinstance(result, Unfit):
             checked.append(Checked(sample, (), result))
         else:

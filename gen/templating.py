@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import ChainMap, Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +39,7 @@ _PLAIN_MARKER = re.compile(r"<\|[^|<>\s]{1,60}\|>|\[/?[A-Z_]{2,40}\]|### [A-Z][a
 _BLOCK_TAG = re.compile(r"</?(?:think|tool|reason|answer|scratch)\w{0,20}")  # added tokens that a message may well hold
 _KEPT_PIECES = 8192  # encoded headers and system prompts remembered, of at most _KEPT_CHARS each
 _KEPT_CHARS = 4000
+_SAMPLES = 512  # encoded at once: enough to keep every core busy
 
 _USER, _ASSISTANT, _SYSTEM = Message("user", "Question"), Message("assistant", "Answer"), Message("system", "Instruction")
 _SHAPES = ((_USER, _ASSISTANT), (_USER, _ASSISTANT, _USER, _ASSISTANT), (_SYSTEM, _USER, _ASSISTANT))
@@ -88,6 +91,16 @@ class _Plan:
         self.section.clear()
 
 
+class _Batch(NamedTuple):
+    """Samples under way: their plans, the pieces that are new, those of them worth remembering, and the ids to come."""
+
+    samples: list[Sample]
+    plans: list[_Plan | Unfit]
+    new: list[Piece]
+    repeated: list[Piece]
+    coming: Future[list[list[int] | None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Templating:
     """A tokenizer with a template, ready to encode. Open one with `open_templating`. `added_text` is what the template writes before a
@@ -110,17 +123,32 @@ class Templating:
         """SHA-256 of the template's source."""
         return hashlib.sha256(self.template.source.encode("utf-8", "surrogatepass")).hexdigest()
 
-    def encode(self, samples: Iterable[Sample]) -> list[Encoded | Unfit]:
-        """One result per sample, in order. Encoded as one batch: hand in some hundred at a time."""
+    def encode(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, Encoded | Unfit]]:
+        """Each sample with what became of it, in order, any number of them. Works in batches, and plans the next one while this one is
+        encoded: encoding runs outside Python, on every core."""
+        source = iter(samples)
+        waiting: _Batch | None = None
+        with ThreadPoolExecutor(1) as encoder:
+            while waiting or (waiting := self._batch(source, encoder)):
+                following = self._batch(source, encoder)
+                yield from self._finished(waiting)
+                waiting = following
+
+    def _batch(self, source: Iterator[Sample], encoder: ThreadPoolExecutor) -> _Batch | None:
+        samples = list(islice(source, _SAMPLES))
+        if not samples:
+            return None
         plans = [self._plan(sample.messages) for sample in samples]
         uses = Counter(part for plan in plans if isinstance(plan, _Plan) for part, _ in plan.parts if isinstance(part, Piece))
         new = [piece for piece in uses if piece not in self._known]
-        ids = dict(zip(new, self.tokenizer.encode(new), strict=True))
-        ids.update((piece, self._known[piece]) for piece in uses if piece in self._known)
-        for piece in new:
-            if uses[piece] > 1 and len(piece.text) <= _KEPT_CHARS and len(self._known) < _KEPT_PIECES:
-                self._known[piece] = ids[piece]
-        return [plan if isinstance(plan, Unfit) else _joined(plan, ids) for plan in plans]
+        repeated = [piece for piece in new if uses[piece] > 1 and len(piece.text) <= _KEPT_CHARS]
+        return _Batch(samples, plans, new, repeated, encoder.submit(self.tokenizer.encode, new))
+
+    def _finished(self, batch: _Batch) -> Iterator[tuple[Sample, Encoded | Unfit]]:
+        ids = dict(zip(batch.new, batch.coming.result(), strict=True))
+        self._known.update((piece, ids[piece]) for piece in batch.repeated[: _KEPT_PIECES - len(self._known)])
+        for sample, plan in zip(batch.samples, batch.plans, strict=True):
+            yield sample, plan if isinstance(plan, Unfit) else _joined(plan, ChainMap(ids, self._known))
 
     def rendered(self, messages: Sequence[Message]) -> Rendered | Unfit:
         """The text that a conversation becomes, and its turns in it."""

@@ -122,13 +122,13 @@ def chat(*contents: str, system: str | None = None) -> Sample:
 
 
 def encoded(templating: Templating, sample: Sample) -> Encoded:
-    (result,) = templating.encode([sample])
+    ((_, result),) = templating.encode([sample])
     assert isinstance(result, Encoded), result
     return result
 
 
 def unfit(templating: Templating, sample: Sample) -> str:
-    (result,) = templating.encode([sample])
+    ((_, result),) = templating.encode([sample])
     assert isinstance(result, Unfit), result
     return result.reason
 
@@ -257,7 +257,7 @@ def test_a_control_token_in_a_message_stays_text(opened: Callable[[str], Templat
 def test_a_control_token_in_a_message_is_refused_by_choice(folder: Callable[[str], Path]) -> None:
     templating = open_templating(folder("chatml"), special_tokens="refuse")
     assert unfit(templating, chat("What does <|im_end|> mean?", "An end.")) == "special_token_in_text"
-    assert isinstance(templating.encode([ONE])[0], Encoded)
+    assert encoded(templating, ONE).trained.any()
 
 
 def test_a_token_that_only_the_template_makes_a_control_token_stays_text_too(tmp_path: Path) -> None:
@@ -313,7 +313,7 @@ def test_a_sample_that_cannot_be_proved_right_has_a_reason(
 
 
 def test_a_refusing_template_is_quoted(opened: Callable[[str], Templating]) -> None:
-    (result,) = opened("gemma2").encode([chat("Hello", "Hi", system="Be brief")])
+    ((_, result),) = opened("gemma2").encode([chat("Hello", "Hi", system="Be brief")])
     assert result == Unfit("template_refused", "System role not supported")
 
 
@@ -345,11 +345,12 @@ def test_dates_stand_still_unless_given(folder: Callable[[str], Path], opened: C
 
 def test_a_batch_gives_what_its_samples_give_alone(opened: Callable[[str], Templating]) -> None:
     templating = opened("mistral")
-    batch = templating.encode([ONE, Sample("none", ()), TWO, EDGES, ONE])
-    alone = [templating.encode([sample])[0] for sample in (ONE, Sample("none", ()), TWO, EDGES, ONE)]
-    assert [item if isinstance(item, Unfit) else item.ids.tolist() for item in batch] == [
-        item if isinstance(item, Unfit) else item.ids.tolist() for item in alone
-    ]
+    samples = [ONE, Sample("none", ()), TWO, EDGES, ONE] * 300
+    alone = [next(templating.encode([sample]))[1] for sample in samples[:5]]
+    for place, (sample, result) in enumerate(templating.encode(iter(samples))):
+        assert sample is samples[place]
+        expected = alone[place % 5]
+        assert result == expected if isinstance(expected, Unfit) else result.ids.tolist() == expected.ids.tolist()
 
 
 @pytest.mark.parametrize(
@@ -377,7 +378,7 @@ def test_a_base_model_without_a_template_says_which_to_choose(tmp_path: Path) ->
 
 def test_a_template_file_is_read_and_a_missing_one_named(tmp_path: Path) -> None:
     base = write_tokenizer(tmp_path / "base", byte_level(), CHATML, (None, "<|im_end|>"), None)
-    assert isinstance(open_templating(base, chat_template=TEMPLATES / "chatml.jinja").encode([ONE])[0], Encoded)
+    assert encoded(open_templating(base, chat_template=TEMPLATES / "chatml.jinja"), ONE).trained.any()
     with pytest.raises(InputError, match=r"no chat template 'nowhere\.jinja'"):
         open_templating(base, chat_template="nowhere.jinja")
     broken = tmp_path / "broken.jinja"
@@ -396,7 +397,7 @@ def test_an_unknown_tokenizer_is_one_clear_error(tmp_path: Path) -> None:
 def test_any_text_is_encoded_whole_or_dropped_with_a_reason(contents: list[str]) -> None:
     templating = open_shipped()
     sample = chat(*contents)
-    (result,) = templating.encode([sample])
+    ((_, result),) = templating.encode([sample])
     if isinstance(result, Unfit):
         assert result.reason in ("nothing_to_train", "lone_surrogate")
         return

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,10 +26,8 @@ from gen.errors import InputError, StorageError
 from gen.files import write_jsonl, write_text
 from gen.packed_set import COLUMNS, Layout, TokenFile, rows, write_set
 from gen.packing import Rows, efficiency, lower_bound, pack_lengths
-from gen.templating import SpecialTokens, Templating, TrainOn, open_templating
+from gen.templating import Encoded, SpecialTokens, Templating, TrainOn, open_templating
 from gen.types import Sample
-
-_BATCH = 512  # samples encoded at once: enough to keep every core busy
 
 _DATASETS = "datasets.load_from_disk(FOLDER)"
 _LOAD: Mapping[Layout, Mapping[str, str]] = {
@@ -146,7 +143,7 @@ class Packed:
             day=self.day,
             options=self.template_options,
         )
-        return _Packing(self, templating, iter(items), TokenFile(folder))
+        return _Packing(self, templating, items, TokenFile(folder))
 
 
 @dataclass
@@ -155,7 +152,7 @@ class _Packing:
 
     options: Packed
     templating: Templating
-    items: Iterator[Sample]
+    items: Iterable[Sample]
     tokens: TokenFile
     dropped: list[Skipped] = field(default_factory=list)
     without_system: int = 0
@@ -163,9 +160,8 @@ class _Packing:
     assigned: Rows = field(init=False)
 
     def __post_init__(self) -> None:
-        while samples := list(islice(self.items, _BATCH)):
-            for sample, result in zip(samples, self.templating.encode(samples), strict=True):
-                self._add(sample, result if isinstance(result, Unfit) else self._too_long(len(result.ids)) or result)
+        for sample, result in self.templating.encode(self.items):
+            self._add(sample, result if isinstance(result, Unfit) else self._too_long(len(result.ids)) or result)
         self.tokens.close()
         count = len(self.tokens.lengths)
         if self.options.layout == "examples":
@@ -173,7 +169,7 @@ class _Packing:
         else:
             self.assigned = pack_lengths(self.tokens.lengths, self.options.max_length, shuffle_seed=self.options.seed)
 
-    def _add(self, sample: Sample, result: Any) -> None:
+    def _add(self, sample: Sample, result: Encoded | Unfit) -> None:
         if isinstance(result, Unfit):
             self.dropped.append(Skipped(sample.id, result.reason, result.detail))
             return

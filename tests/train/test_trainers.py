@@ -92,7 +92,7 @@ def token_losses(model: Any, ids: list[int], labels: list[int], **inputs: Any) -
 def test_a_sample_has_the_same_loss_in_a_packed_row_as_alone(kind: str, samples: list[Sample], packed: Any) -> None:
     model = tiny(kind)
     alone: dict[tuple[int, ...], float] = {}
-    for result in open_templating(TOKENIZER).encode(samples):
+    for _, result in open_templating(TOKENIZER).encode(samples):
         assert isinstance(result, Encoded)
         labels = [number if flag else -100 for number, flag in zip(result.ids.tolist(), result.trained.tolist(), strict=True)]
         alone[tuple(result.ids.tolist())] = float(token_losses(model, result.ids.tolist(), labels).sum())
@@ -150,7 +150,7 @@ def test_trl_trains_on_messages_and_has_the_ids_that_we_have(samples: list[Sampl
         train_dataset=data,
         processing_class=AutoTokenizer.from_pretrained(TOKENIZER),
     )
-    ours = [result.ids.tolist() for result in open_templating(TOKENIZER).encode(samples) if isinstance(result, Encoded)]
+    ours = [result.ids.tolist() for _, result in open_templating(TOKENIZER).encode(samples) if isinstance(result, Encoded)]
     assert [list(row["input_ids"]) for row in trainer.train_dataset] == ours
     trainer.train()
     assert all(loss > 0 for loss in losses(trainer))
