@@ -133,7 +133,7 @@ def join(benchmarks: Mapping[str, Benchmark]) -> Benchmark:
     shorts: list[tuple[int, int, int]] = []
     for name, benchmark in benchmarks.items():
         shorts += [(length, wording, position + len(items)) for length, wording, position in benchmark.shorts]
-        grams += np.split(benchmark.grams[np.argsort(benchmark.owners, kind="stable")], np.cumsum(benchmark.sizes)[:-1])
+        grams += np.split(benchmark.grams[np.argsort(benchmark.owners, kind="stable")], np.cumsum(benchmark.sizes))[:-1]
         items += [f"{name}/{item}" for item in benchmark.items]
     return _assemble(items, grams, shorts)
 

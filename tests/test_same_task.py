@@ -1,0 +1,93 @@
+"""What counts as the same task asked again, and what is another task."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gen.same_task import MAX_CHARS, read, same_task, similarity, unpack
+
+POEM = "Write a short poem about the harbour of Lisbon in winter, in two stanzas."
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(POEM, POEM.upper(), id="case"),
+        pytest.param(POEM, "  Write a\nshort poem\tabout the harbour of  Lisbon in winter in two stanzas", id="space and punctuation"),
+        pytest.param(POEM, "In two stanzas, write a short poem about the harbour of Lisbon in winter.", id="order"),
+        pytest.param(POEM, f"Hello, could you please help me? {POEM} Thanks a lot in advance!", id="courtesy"),
+        pytest.param(POEM, f"### Task\n\n**{POEM}**\n\n---", id="markdown"),
+        pytest.param(POEM, f"{POEM} Keep your answer brief and precise.", id="a remark on style"),
+        pytest.param(POEM, POEM.replace("Write", "Compose"), id="a synonym"),
+        pytest.param(POEM, POEM.replace("harbour", "harbuor").replace("winter", "wintr"), id="slips of the pen"),
+        pytest.param(POEM, POEM.replace("har", "h\u200bar").replace("fi", "\ufb01"), id="invisible characters"),
+        pytest.param("What is the boiling point of water?", "Find the boiling point of water.", id="a question or a request"),
+        pytest.param("Name three reasons to cycle.", "Name 3 reasons to cycle", id="a number as a word"),
+        pytest.param("Why don't cats swim?", "Why do cats not swim?", id="a contraction"),
+        pytest.param("Ann has 3 cats. Bob has 5 dogs. Count the legs.", "Bob has 5 dogs. Ann has 3 cats. Count the legs.", id="sentences"),
+        pytest.param("¿Cuál es la capital de Perú?", "cuál es la capital de Perú", id="another language"),
+        pytest.param("", " \n", id="nothing"),
+    ],
+)
+def test_another_wording_is_the_same_task(one: str, other: str) -> None:
+    assert same_task(one, other)
+    assert same_task(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param("Find the square root of 64.", "Find the square root of 81.", id="number"),
+        pytest.param("Solve x^2 + 3 = 7 for x and show each step.", "Solve x^2 - 3 = 7 for x and show each step.", id="operator"),
+        pytest.param("Ann buys 3 apples and 5 pears, how many?", "Ann buys 5 apples and 3 pears, how many?", id="numbers swapped"),
+        pytest.param("Add the points (2, 3) and (4, 5).", "Add the points (2, -3) and (4, 5).", id="sign"),
+        pytest.param("What is the weather like in Paris today?", "What is the weather like in Oslo today?", id="place"),
+        pytest.param("Write a letter that thanks Maria for the gift.", "Write a letter that thanks Omar for the gift.", id="name"),
+        pytest.param("List animals that can fly in the night sky.", "List animals that can not fly in the night sky.", id="negation"),
+        pytest.param("Return the largest value of the array.", "Return the smallest value of the array.", id="polarity"),
+        pytest.param("Write a Python function to sort a list.", "Write a Rust function to sort a list.", id="programming language"),
+        pytest.param("Write a C++ program that adds numbers.", "Write a C program that adds numbers.", id="C and C++"),
+        pytest.param("Write a function to sort a list.", "Write a recursive function to sort a list.", id="a condition more"),
+        pytest.param("Summarize the article.", "Translate the article.", id="another verb"),
+        pytest.param("😀", "😡", id="symbols only"),
+    ],
+)
+def test_a_small_difference_that_matters_is_another_task(one: str, other: str) -> None:
+    assert not same_task(one, other)
+    assert not same_task(other, one)
+
+
+def test_long_answers_may_differ_in_a_word() -> None:
+    long = " ".join(f"word{chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(200))
+    assert same_task(f"{long} happy ending", f"{long} joyful ending")
+
+
+def test_texts_that_differ_beyond_what_is_read_are_two_tasks() -> None:
+    opening = "tell a story " * (MAX_CHARS // 13 + 1)
+    assert not same_task(f"{opening} of a fox", f"{opening} of a hen")
+
+
+@given(st.text(max_size=300))
+def test_a_text_is_always_the_same_task_as_itself(text: str) -> None:
+    assert similarity(read(text), read(text)) == 1.0
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_similarity_does_not_depend_on_the_order(one: str, other: str) -> None:
+    assert similarity(read(one), read(other)) == pytest.approx(similarity(read(other), read(one)))
+
+
+@given(st.text(max_size=300))
+def test_a_packed_reading_unpacks_to_itself(text: str) -> None:
+    reading = read(text)
+    assert unpack(reading.pack()) == reading
+    assert reading.content
+
+
+@pytest.mark.parametrize(
+    "text", ["\ud800 lone", "a" * 5_000_000, "\u0301\u0327" * 500_000, "1-" * 2_000_000, '.")' * 1_000_000, "\n \n" * 1_000_000]
+)
+def test_hostile_text_is_read_in_bounded_work(text: str) -> None:
+    assert similarity(read(text), read(text)) == 1.0  # quadratic work would take minutes
