@@ -79,7 +79,7 @@ def page(name: str, top: str, cards: Iterable[Card]) -> str:
 
 def section(anchor: str, title: str, caption: str, content: str, *, wide: bool = False) -> Card:
     """A card with a title and a caption that says what is good. `content` is HTML, the rest text."""
-    markup = f'\n<section id="{html(anchor)}"><h2>{html(title)}</h2><p class="caption">{html(caption)}</p>{content}</section>'
+    markup = f'\n<section id="{anchor}"><h2>{html(title)}</h2><p class="caption">{html(caption)}</p>{content}</section>'
     return Card(markup, wide, _height(content))
 
 

@@ -22,7 +22,7 @@ def sections(figures: Figures) -> Iterator[Card]:
     yield _coverage(figures.coverage)
     if figures.lengths:
         yield _lengths(figures.lengths)
-    yield from (_scores(one, multiple=len(figures.scores) > 1) for one in figures.scores)
+    yield from (_scores(one, place) for place, one in enumerate(figures.scores))
     yield _table(figures)
     if figures.novelty:
         yield _novelty(figures)
@@ -125,7 +125,7 @@ def _thinned(ticks: list[Tick]) -> list[Tick]:
     return kept
 
 
-def _scores(figure: Scores, *, multiple: bool) -> Card:
+def _scores(figure: Scores, place: int) -> Card:
     values = figure.values if len(figure.values) <= 24 else _binned(figure)
     rows = [Bar(f"{value:g}", kept, lost, f"{kept:,} accepted, {lost:,} rejected") for value, kept, lost in values]
     limit = None if figure.minimum is None else float(sum(value < figure.minimum for value, _, _ in values))
@@ -141,7 +141,7 @@ def _scores(figure: Scores, *, multiple: bool) -> Card:
     content = picture(
         svg, ("Score", "Accepted", "Rejected"), [(f"{value:g}", kept, lost) for value, kept, lost in figure.values], legend=legend
     )
-    return section("scores" if not multiple else f"scores-{figure.judge}"[:60], f"Scores by {figure.judge}", caption, content)
+    return section(f"scores-{place + 1}" if place else "scores", f"Scores by {figure.judge}", caption, content)
 
 
 def _binned(figure: Scores) -> tuple[tuple[float, int, int], ...]:
