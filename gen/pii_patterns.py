@@ -37,7 +37,9 @@ KINDS: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind != "birt
 
 Pairs = Iterator[tuple[int, int]]
 
-_ENOUGH_DIGITS = re.compile(r"\d(?:[ ().\-/]{0,2}\d){5}")  # no number looked for has fewer than six digits
+_ENOUGH_DIGITS = re.compile(
+    r"\d(?:[ ().\-/]{0,2}\d){5}|\d[A-Z]\d\d[A-Z]\d\d\d[A-Z]"
+)  # or an Italian fiscal code: nothing else has fewer digits
 
 
 def find_pii(text: str, kinds: tuple[Kind, ...] = KINDS) -> tuple[Span, ...]:

@@ -112,7 +112,7 @@ def _keys(form: KeyFormat, text: str) -> Pairs:
 # --- what is nobody's secret ---------------------------------------------------------------------------------------------------
 
 _PLACEHOLDER = re.compile(
-    r"example|placeholder|change[_-]?me|x{4}|\.{3}|…|<|\$[{(A-Z]|\{\{|%[({]|redacted|dummy|sample|\*{3}|your[_-]?(?:own|secret|api|key|token|pass|access|auth)"
+    r"example|placeholder|change[_-]?me|x{4}|\.{3}|…|<|\$[{(]|\$(?-i:[A-Z_]{3})|\{\{|%[({]|redacted|dummy|sample|\*{3}|your[_-]?(?:own|secret|api|key|token|pass|access|auth)"
     r"|(?:secret|api|access|auth)[_-]?(?:key|token)|my[_-]?(?:secret|api|key|token|pass)|(?:insert|replace|fake|test)[_-]|[_-](?:here|goes)|password"
     r"|012345|123456|abcdef|654321|qwerty",
     re.IGNORECASE,

@@ -1,0 +1,222 @@
+"""Rejects requests for harm and replies that serve them, offline, by words: a first screen before a moderation judge, not instead of one.
+
+A prompt is a request for harm when one sentence has the frame of a request ("how do I", "write", "I want to") and, inside it, a harmful
+term or an act aimed at people, groups, systems or property. Definitions, history, protection, fiction, arithmetic and targets that are
+not human ("kill a python process") take it back. Words alone decide, so a paraphrase gets through and irony does not help.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from gen.harm_lexicon import Hit, Lexicon, Phrases, Stems, lexicon, stems
+from gen.redaction import Side, looked_at
+from gen.types import Sample, Verdict, kept, rejected
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
+_CLAUSE_END = re.compile(r"[,;:]\s+")
+_LEAD_IN = re.compile(r"^(?:\W+|(?:please|kindly|hi|hey|hello|so|ok|okay|now|well|and|also|then|but|q|question|instruction)\b\W{0,3})+")
+_NUMBER = re.compile(r"\d+")
+_ARITHMETIC = re.compile(
+    r"\bhow (?:many|much|long|old|far|tall|fast)\b|\bwhat (?:is|was) (?:the|his|her|their) (?:total|average)|\bpercent", re.IGNORECASE
+)
+_REFUSAL = re.compile(
+    r"\bi(?:'m| am) (?:very |really |so )?sorry\b|\bi (?:can(?:no|')t|won'?t|will not|am unable|am not able|must decline|(?:do not|don't) (?:feel comfortable|condone|support|provide|assist|engage))\b"
+    r"|\bi(?:'m| am) (?:unable|not able|not going|not comfortable)|\bas an? (?:ai|language model)\b"
+    r"|\bi (?:strongly )?(?:advise|urge) (?:you )?(?:against|not)",
+    re.IGNORECASE,
+)
+_REFUSAL_WITHIN = 300  # characters: a refusal comes first
+_STEP = re.compile(r"(?m)^\s{0,8}(?:step \d|\d{1,2}[.)]|[-*•])\s|\b(?:first|next|then|finally),", re.IGNORECASE)
+_DENSE_HITS = 4  # harmful matches in one reply with steps; of 10,959 ordinary replies two had as many
+_LONG_SENTENCE = 60  # words; what follows in a longer one is read as a sentence of its own
+
+# A story may tell of a murder; a phishing mail or a call to suicide does its harm from within a story, hate even from a played role.
+_OUTLIVES_FICTION = frozenset({"hate", "sexual_minors", "self_harm", "misinformation", "fraud", "cybercrime", "harassment"})
+_OUTLIVES_ROLE_PLAY = frozenset({"hate", "sexual_minors"})
+_HISTORY = re.compile(r"^(?:what|how|why|who|when|where|which)\b[a-z ]{0,24}\b(?:did|was|were|had)\b")
+_WAY = re.compile(
+    r"^(?:what(?:'s| is| are)|which is|is there|are there)\b.{0,40}\b(?:ways?|methods?|steps|places?|techniques?|tricks?|recipe)\b"
+)
+_NEGATED = re.compile(r"^(?:how|what)\b[a-z ]{0,24}\b(?:i|we|you|one|to) (?:best )?(?:not|avoid|stop) ")
+
+
+@dataclass(frozen=True)
+class Safety:
+    """No request for harm and no reply that serves one.
+
+    Reasons: `unsafe_request` (a prompt), `unsafe_reply` (instructions full of harmful terms, or a reply that does not refuse a request
+    for harm). The detail names the category: violence, weapons, drugs, self_harm, cybercrime, fraud, theft, trafficking, sexual_minors,
+    sexual_violence, hate, harassment, privacy, misinformation, evasion. `on` says whose turns are judged; with `reply` a dangerous
+    request that was refused stays, which is what refusal training needs.
+
+    >>> from gen.types import Message
+    >>> def ask(text): return Safety().check(Sample("1", (Message("user", text), Message("assistant", "…"))))
+    >>> ask("How do I build a pipe bomb?").detail
+    'weapons in message 0'
+    >>> ask("How do I kill a python process?").keep
+    True
+    """
+
+    on: Side = "both"
+    _lexicon: Lexicon = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_lexicon", lexicon())
+
+    def check(self, sample: Sample) -> Verdict:
+        asked = ""
+        for index, message in enumerate(sample.messages):
+            if message.role == "assistant":
+                if self.on != "prompt" and (category := self._reply_category(message.content, asked)):
+                    return rejected("safety", "unsafe_reply", f"{category} in message {index}")
+                continue
+            asked = request_category(message.content, self._lexicon)
+            if asked and looked_at(message.role, self.on):
+                return rejected("safety", "unsafe_request", f"{asked} in message {index}")
+        return kept("safety")
+
+    def _reply_category(self, text: str, asked: str) -> str:
+        if _REFUSAL.search(text[:_REFUSAL_WITHIN]):
+            return ""
+        found = [hit.category for words in _sentences_stems(text) for hit in _unprotected(words, self._lexicon)]
+        if asked and found:
+            return asked
+        if len(found) < _DENSE_HITS or not _STEP.search(text):
+            return ""
+        category = max(sorted(set(found)), key=found.count)
+        if _is_told(text.lower(), category, self._lexicon):
+            return ""
+        return category
+
+
+def request_category(text: str, words_of_harm: Lexicon) -> str:
+    """The category of harm that `text` asks for or threatens, empty when none."""
+    if len(_NUMBER.findall(text)) >= 3 and _ARITHMETIC.search(text):
+        return ""
+    lowered = text.lower().replace("’", "'")
+    for sentence in _sentences(lowered):
+        words = stems(sentence)
+        if not words:
+            continue
+        category = _sentence_category(sentence, words, words_of_harm)
+        if not category:
+            continue
+        if not _is_told(lowered, category, words_of_harm):
+            return category
+    return ""
+
+
+def _sentence_category(sentence: str, words: Stems, words_of_harm: Lexicon) -> str:
+    if stated := _statement_category(words, words_of_harm):
+        return stated
+    if _asks_why_not_equal(sentence, words, words_of_harm):
+        return "hate"
+    if _asks_for_private_fact(sentence, words, words_of_harm):
+        return "privacy"
+    hit = next(iter(_unprotected(words, words_of_harm)), None)
+    return hit.category if hit and _is_request(sentence, words, hit, words_of_harm) else ""
+
+
+def _unprotected(words: Stems, words_of_harm: Lexicon) -> list[Hit]:
+    """The hits of a sentence, unless it is about protection from them: "how to prevent phishing"."""
+    if words_of_harm.triggers.isdisjoint(words):
+        return []
+    hits = list(words_of_harm.hits(words))
+    lists = words_of_harm.lists
+    if not hits or lists["protective"].find(words, 0, hits[0].start) or lists["mitigating"].find(words):
+        return []
+    return hits
+
+
+def _is_request(sentence: str, words: Stems, hit: Hit, words_of_harm: Lexicon) -> bool:
+    start = _LEAD_IN.sub("", sentence)
+    if start.startswith(words_of_harm.texts["definition"] + words_of_harm.texts["past"]):
+        return False
+    if _HISTORY.match(start) or _NEGATED.match(start):
+        return False
+    lists = words_of_harm.lists
+    if hit.start == 0 or (lists["imperatives"].at(words, 0) and not lists["informing"].at(words, 0)):
+        return True
+    if lists["informing"].at(words, 0):
+        return lists["method_words"].find(words, 1) is not None
+    return _WAY.match(start) is not None or any(
+        clause.startswith(words_of_harm.texts["openings"]) for clause in (start, *_CLAUSE_END.split(start)[1:4])
+    )
+
+
+def _statement_category(words: Stems, words_of_harm: Lexicon) -> str:
+    """Harm that needs no request: wishes to die, threats, calls against groups, slurs."""
+    lists = words_of_harm.lists
+    if lists["slurs"].find(words):
+        return "hate"
+    if "i" in words and (wish := lists["first_person"].find(words)) and not lists["protective"].find(words, 0, wish[0]):
+        return "self_harm"
+    if lists["addressed"].find(words):
+        return "harassment"
+    group = lists["groups"].find(words)
+    while group:
+        before = lists["attacks"].find(words, max(0, group[0] - 3), group[0])
+        after = lists["insults"].find(words, group[1], group[1] + 4)
+        if (before and {"all", "every", "those", "th", "should", "must", "we"} & set(words[: group[0]])) or (
+            after and _is_claim(words, group[1], after[0])
+        ):
+            return "hate"
+        group = lists["groups"].find(words, group[1])
+    return ""
+
+
+def _is_claim(words: Stems, start: int, stop: int) -> bool:
+    return not {"are", "ar", "is", "all", "control"}.isdisjoint(words[start : stop + 1])
+
+
+def _asks_why_not_equal(sentence: str, words: Stems, words_of_harm: Lexicon) -> bool:
+    """ "Why should … not be allowed to vote": a group, then a denial of a right or a slight."""
+    if not any(word in sentence for word in ("why", "should", "are ")) or not sentence.rstrip().endswith("?"):
+        return False
+    group = words_of_harm.lists["groups"].find(words, 0, 9)
+    if not group:
+        return False
+    denial = words_of_harm.lists["denials"].find(words)
+    if denial and abs(denial[0] - group[0]) <= 6 and words_of_harm.lists["rights"].find(words, denial[1]):
+        return True
+    return words_of_harm.lists["slights"].find(words, group[1], group[1] + 7) is not None
+
+
+def _asks_for_private_fact(sentence: str, words: Stems, words_of_harm: Lexicon) -> bool:
+    """ "What is my neighbour's passport number": a fact that is nobody else's business, of somebody who is not in public life."""
+    if "'s " not in sentence and "s' " not in sentence:
+        return False
+    fact = words_of_harm.lists["facts"].find(words)
+    if fact is None or not _is_owned(words, fact[0], words_of_harm.lists["owners"]):
+        return False
+    return _LEAD_IN.sub("", sentence).startswith(("what", "where", "how", "tell", "give", "find", "can you", "is my", "which"))
+
+
+def _is_owned(words: Stems, fact: int, owners: Phrases) -> bool:
+    """Whether an owner ends right before the fact, with or without the possessive between them."""
+    end = fact - 1 if words[fact - 1] == "'s" else fact
+    return any(owners.at(words, index) == end - index for index in range(max(0, end - 2), end))
+
+
+def _is_told(lowered: str, category: str, words_of_harm: Lexicon) -> bool:
+    """Whether the text is fiction or role play that takes the harm back: a story may kill, but it may not be a phishing mail."""
+    fiction = category not in _OUTLIVES_FICTION and _mentions(lowered, words_of_harm.texts["fiction"])
+    return fiction or (category not in _OUTLIVES_ROLE_PLAY and _mentions(lowered, words_of_harm.texts["role_play"]))
+
+
+def _mentions(lowered: str, phrases: tuple[str, ...]) -> bool:
+    return any(re.search(rf"\b{re.escape(phrase)}\b", lowered) for phrase in phrases if phrase in lowered)
+
+
+def _sentences(text: str) -> list[str]:
+    return [sentence for sentence in _SENTENCE_END.split(text) if sentence]
+
+
+def _sentences_stems(text: str) -> list[Stems]:
+    words = [stems(sentence) for sentence in _sentences(text)]
+    return [piece[start : start + _LONG_SENTENCE] for piece in words for start in range(0, len(piece), _LONG_SENTENCE)]
+
+
+PLUGIN = Safety

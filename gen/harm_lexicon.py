@@ -1,0 +1,175 @@
+"""The safety gate's word lists, read from data/safety_lexicon.json, and how a sentence is held against them.
+
+Words are compared by a rough stem ("stealing", "steals" and "steal" are one). A *term* ("pipe bomb", "phishing") is harmful by itself;
+a *pair* is an act and a target within six words after it ("steal" … "identity"): it tells `kill my neighbour` from `kill a process`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+from gen.resources import resource
+
+Stems = tuple[str, ...]
+
+TARGET_WITHIN = 6  # words between an act and its target: "steal" the personal and financial "data"
+
+_WORD = re.compile(r"[a-z0-9]+|['’]s\b")
+_POSSESSIVE = "'s"
+_MAXIMUM_WORD_CHARS = 24  # longer runs of letters are no words
+
+
+class Hit(NamedTuple):
+    """A match in a sentence: category and the words `start` to `end`."""
+
+    category: str
+    start: int
+    end: int
+
+
+class Phrases:
+    """A set of phrases looked up by their first stem: `at(stems, index)` is the length of the longest that starts there, or 0."""
+
+    __slots__ = ("_by_first",)
+
+    def __init__(self, phrases: Iterable[str]) -> None:
+        by_first: dict[str, set[Stems]] = {}
+        for phrase in phrases:
+            words = stems(phrase)
+            by_first.setdefault(words[0], set()).add(words)
+        self._by_first = {first: tuple(sorted(found, key=len, reverse=True)) for first, found in by_first.items()}
+
+    def firsts(self) -> frozenset[str]:
+        return frozenset(self._by_first)
+
+    def at(self, words: Stems, index: int) -> int:
+        for phrase in self._by_first.get(words[index], ()):
+            if words[index : index + len(phrase)] == phrase:
+                return len(phrase)
+        return 0
+
+    def find(self, words: Stems, start: int = 0, stop: int | None = None) -> tuple[int, int] | None:
+        """Start and end of the first phrase that starts within `words[start:stop]`."""
+        for index in range(start, len(words) if stop is None else min(stop, len(words))):
+            if words[index] in self._by_first and (length := self.at(words, index)):
+                return index, index + length
+        return None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Acts of one category and what they must aim at to be harmful."""
+
+    category: str
+    targets: Phrases
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Everything of data/safety_lexicon.json, ready for lookup."""
+
+    terms: Mapping[str, tuple[tuple[Stems, str], ...]]
+    acts: Mapping[str, tuple[tuple[Stems, Pair], ...]]
+    triggers: frozenset[str]
+    bystanders: frozenset[str]
+    lists: Mapping[str, Phrases]
+    texts: Mapping[str, tuple[str, ...]]
+
+    def hits(self, words: Stems) -> Iterator[Hit]:
+        """Harmful terms and pairs of a sentence, in the order of their first words."""
+        for index, word in enumerate(words):
+            if word not in self.triggers:
+                continue
+            for phrase, category in self.terms.get(word, ()):
+                end = index + len(phrase)
+                if words[index:end] == phrase and self.bystanders.isdisjoint(words[end : end + 2]):
+                    yield Hit(category, index, end)
+                    break
+            for phrase, pair in self.acts.get(word, ()):
+                end = index + len(phrase)
+                aimed = _aimed_at(pair.targets, words, end) if words[index:end] == phrase else None
+                if aimed and self.bystanders.isdisjoint((*words[end : aimed[0]], *words[aimed[1] : aimed[1] + 2])):
+                    yield Hit(pair.category, index, aimed[1])
+                    break
+
+
+def _aimed_at(targets: Phrases, words: Stems, start: int) -> tuple[int, int] | None:
+    """The first target near the act that is aimed at itself: in "cut someone's hair" it is not someone."""
+    found = targets.find(words, start, start + TARGET_WITHIN)
+    while found and words[found[1] : found[1] + 1] == (_POSSESSIVE,) and words[found[1] - 1] != _POSSESSIVE:
+        found = targets.find(words, found[1], start + TARGET_WITHIN)
+    return found
+
+
+@lru_cache(maxsize=65_536)
+def stem(word: str) -> str:
+    """A rough stem: plural, -ing, -ed and a final e are cut, a doubled last consonant is made single.
+
+    >>> stem("robbing"), stem("robs"), stem("manipulate"), stem("manipulated"), stem("ties")
+    ('rob', 'rob', 'manipulat', 'manipulat', 'tie')
+    """
+    if word[0] in "'’":
+        return _POSSESSIVE
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    for ending in ("ing", "ed", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            word = word.removesuffix(ending)
+            break
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "aeiouls":
+        return word[:-1]
+    return word.removesuffix("e") if len(word) > 3 else word
+
+
+def stems(text: str) -> Stems:
+    """The stems of a text's words; hyphenated words count as two, and the possessive as a word of its own.
+
+    >>> stems("My ex's self-made bombs")
+    ('my', 'ex', "'s", 'self', 'mad', 'bomb')
+    """
+    return tuple(stem(word) for word in _WORD.findall(text.lower()) if len(word) <= _MAXIMUM_WORD_CHARS)
+
+
+@cache
+def lexicon() -> Lexicon:
+    """The lexicon that ships with the project, read once."""
+    source = json.loads(resource("data", "safety_lexicon.json").read_text(encoding="utf-8"))
+    terms: dict[str, list[tuple[Stems, str]]] = {}
+    acts: dict[str, list[tuple[Stems, Pair]]] = {}
+    for category, entry in source["categories"].items():
+        for term in entry["terms"]:
+            terms.setdefault(stems(term)[0], []).append((stems(term), category))
+        for pair in entry["pairs"]:
+            made = Pair(category, Phrases(_expanded(pair["targets"], source["lists"])))
+            for act in dict.fromkeys(stems(act) for act in pair["acts"]):
+                acts.setdefault(act[0], []).append((act, made))
+    lists = {"groups": source["lists"]["groups"], **source["contested_rights"], **source["statements"], **source["private"]}
+    lists |= {name: source["exempt"][name] for name in ("protective", "mitigating")}
+    lists |= {name: source["frames"][name] for name in ("imperatives", "informing", "method_words")}
+    return Lexicon(
+        terms={first: tuple(found) for first, found in terms.items()},
+        acts={first: tuple(found) for first, found in acts.items()},
+        triggers=frozenset(terms) | frozenset(acts),
+        bystanders=frozenset(stem(word) for word in source["exempt"]["not_human"]),
+        lists={name: Phrases(words) for name, words in lists.items()},
+        texts={
+            "openings": tuple(source["frames"]["openings"]),
+            "definition": tuple(source["exempt"]["definition"]),
+            "past": tuple(source["exempt"]["past"]),
+            "fiction": tuple(source["exempt"]["fiction"]),
+            "role_play": tuple(source["exempt"]["role_play"]),
+        },
+    )
+
+
+def _expanded(names: Sequence[str], lists: Mapping[str, Any]) -> Iterator[str]:
+    for name in names:
+        if name.startswith("$"):
+            yield from lists[name[1:]]
+        else:
+            yield name
