@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 
 # C0 and C1 controls but tab and newline, line separators, bidirectional marks and overrides, lone surrogates, the two non-characters.
 _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-_MARKDOWN = re.compile(r"([\\`*_\[\]#|~$!])")
+# Every character that can begin markup; an underscore between two letters or digits is none.
+_MARKDOWN = re.compile(r"([\\`*\[\]#|~$!]|(?<![^\W_])_|_(?![^\W_]))")
+_BEGINS_A_BLOCK = re.compile(r"=|[-+](?=[\s-]|$)|\d{1,9}(?=[.)](?:\s|$))")
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 
 
@@ -46,6 +48,8 @@ def markdown(text: str) -> str:
     """
     one_line = " ".join(visible(text).split())
     escaped = _MARKDOWN.sub(r"\\\1", one_line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+    if block := _BEGINS_A_BLOCK.match(escaped):
+        escaped = f"{block.group()}\\{escaped[block.end() :]}" if block.group().isdigit() else f"\\{escaped}"
     return escaped.replace("://", ":&#47;&#47;").replace("www.", "www&#46;").replace("@", "&#64;")
 
 

@@ -62,7 +62,7 @@ class Packed:
 class RunRecord:
     """Everything about one run. `outcomes` gives all candidates in plan order each time it is called, so a long run is never held in
     memory; `date` is the day of writing; `goal` the number asked for, 0 without one; `split_by` names the unit that stays together;
-    `reviewed` counts samples that a person judged as (good, all)."""
+    `leaks` is what a check of the splits found, None without one; `reviewed` counts samples that a person judged as (good, all)."""
 
     name: str
     recipe_hash: str
@@ -79,6 +79,7 @@ class RunRecord:
     outcomes: Callable[[], Iterable[Outcome]]
     card: CardFields = CardFields()
     split_by: str = "family"
+    leaks: int | None = None
     exports: tuple[Export, ...] = ()
     pairs: tuple[Preference, ...] = ()
     dropped: tuple[Dropped, ...] = ()

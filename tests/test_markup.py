@@ -23,6 +23,19 @@ def test_no_text_breaks_a_markdown_cell(text: str) -> None:
     assert "`" not in cell.replace("\\\\", "").replace("\\`", "")
 
 
+def test_blocks_do_not_begin_in_a_text() -> None:
+    assert [markdown(text) for text in ("- a", "1. b", "12) c", "=== d", "2026", "# e", "> f")] == [
+        "\\- a",
+        "1\\. b",
+        "12\\) c",
+        "\\=== d",
+        "2026",
+        "\\# e",
+        "&gt; f",
+    ]
+    assert markdown("near_dup _x_") == "near_dup \\_x\\_"
+
+
 def test_links_and_mentions_do_not_come_alive_in_markdown() -> None:
     assert "://" not in markdown("https://example.com")
     assert "@" not in markdown("@someone")

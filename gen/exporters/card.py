@@ -16,6 +16,7 @@ from gen.figures.whole import Figures
 from gen.figures.wording import dates, gate_options, total_cost
 from gen.markup import markdown, markdown_table
 from gen.record import RunRecord
+from gen.splits import BY_FAMILY, BY_LINEAGE
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,18 @@ def _splits(record: RunRecord) -> str:
     rows: list[tuple[str | int, ...]] = [
         (f"{export.folder}/", *(export.rows.get(split, 0) for split in splits)) for export in record.exports
     ]
-    kept = f"Kept together, never on two sides: every {markdown(record.split_by)}, its lineage and samples with the same prompt."
-    return f"{kept} What was exported as test stays test.\n\n{markdown_table(('Folder', *splits), rows)}"
+    return f"{_strategy(record)}\n\n{markdown_table(('Folder', *splits), rows)}"
+
+
+def _strategy(record: RunRecord) -> str:
+    together = ["samples that descend from each other", "samples with the same prompt"]
+    if record.split_by != BY_LINEAGE:
+        together.append("near duplicates")
+    if record.split_by not in (BY_FAMILY, BY_LINEAGE):
+        together.append(f"all samples of one {markdown(record.split_by)}")
+    checked = {None: "", 0: " A check for leaks between the splits found none."}
+    leaks = checked.get(record.leaks, f" **A check found {record.leaks:,} leaks between the splits.**" if record.leaks else "")
+    return f"Never on two sides: {', '.join(together)}. What was exported as test stays test.{leaks}"
 
 
 def _making(record: RunRecord) -> Iterator[str]:

@@ -50,6 +50,10 @@ def _about_the_set(record: RunRecord, figures: Figures) -> Iterator[Concern]:
         yield Concern(
             f"{len(figures.coverage.empty)} of {len(figures.coverage.wanted)} cells have no accepted sample: {names}.", "coverage"
         )
+    if record.leaks:
+        yield Concern(
+            f"The splits leak: {many(record.leaks, 'group')} of samples that belong together lie in more than one.", "card", severe=True
+        )
     for export in record.exports:
         if export.skipped:
             reasons = _named(sorted({skipped.reason for skipped in export.skipped}))

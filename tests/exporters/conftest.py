@@ -186,6 +186,7 @@ def build(
         ),
         outcomes=lambda: outcomes,
         card=CARD,
+        leaks=0,
         exports=(
             Export(
                 "chatml",

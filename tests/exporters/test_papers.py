@@ -257,8 +257,25 @@ def test_the_card_tells_what_was_scanned_and_what_was_not(build: Build) -> None:
 
 def test_thresholds_and_prompt_hashes_are_on_the_card(build: Build) -> None:
     text = DataCard().text(build(10), figures_of(build(10)))
-    assert "| near\\_dup | threshold 0.7 |" in text
-    assert "| self\\_instruct/instruct | 1f2e |" in text
+    assert "| near_dup | threshold 0.7 |" in text
+    assert "| self_instruct/instruct | 1f2e |" in text
+
+
+@pytest.mark.parametrize(
+    ("by", "leaks", "words"),
+    [
+        (
+            "family",
+            0,
+            "same prompt, near duplicates. What was exported as test stays test. A check for leaks between the splits found none.",
+        ),
+        ("lineage", None, "samples with the same prompt. What was exported as test stays test.\n"),
+        ("topic", 2, "all samples of one topic. What was exported as test stays test. **A check found 2 leaks between the splits.**"),
+    ],
+)
+def test_the_card_says_what_the_splits_keep_together(by: str, leaks: int | None, words: str, build: Build) -> None:
+    record = replace(build(10), split_by=by, leaks=leaks)
+    assert words in DataCard().text(record, figures_of(record))
 
 
 def write_folder(folder: Path, record: RunRecord, exporters: list[Any]) -> None:
