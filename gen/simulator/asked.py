@@ -151,22 +151,31 @@ def read_length(text: str) -> Length:
     Length(min_words=None, max_words=100, min_sentences=3, max_sentences=5)
     """
     lowered = text[-4000:].lower()
-    words_low = words_high = low = high = None
-    if found := re.search(rf"\b{_NUMBER}\s{{0,2}}(?:to|-|–|or|and)\s{{0,2}}{_NUMBER}\s+words\b", lowered):
-        words_low, words_high = number_of(found.group(1)), number_of(found.group(2))
-    elif found := re.search(rf"(?:at least|minimum(?: of)?|more than|no less than)\s+{_NUMBER}\s+words\b", lowered):
-        words_low = number_of(found.group(1))
-    elif found := re.search(rf"(?:about|around|roughly|approximately)\s+{_NUMBER}\s+words\b", lowered):
-        words_low, words_high = int(number_of(found.group(1)) * 0.9), int(number_of(found.group(1)) * 1.1)
-    elif found := re.search(rf"\b{_NUMBER}\s+words\b", lowered):
-        words_high = number_of(found.group(1))
-    if found := re.search(rf"\b{_NUMBER}\s{{0,2}}(?:to|-|–|or)\s{{0,2}}{_NUMBER}\s+sentences\b", lowered):
-        low, high = number_of(found.group(1)), number_of(found.group(2))
-    elif found := re.search(rf"(at most |up to |at least )?\b(?:{_NUMBER}|a single)\s+sentences?\b", lowered):
-        number = number_of(found.group(2)) if found.group(2) else 1
-        low = None if found.group(1) in ("at most ", "up to ") else number
-        high = None if found.group(1) == "at least " else number
+    words_low, words_high = _word_bounds(lowered) if "words" in lowered else (None, None)
+    low, high = _sentence_bounds(lowered) if "sentence" in lowered else (None, None)
     return Length(words_low, words_high, low, high)
+
+
+def _word_bounds(lowered: str) -> tuple[int | None, int | None]:
+    if found := re.search(rf"\b{_NUMBER}\s{{0,2}}(?:to|-|–|or|and)\s{{0,2}}{_NUMBER}\s+words\b", lowered):
+        return number_of(found.group(1)), number_of(found.group(2))
+    if found := re.search(rf"(?:at least|minimum(?: of)?|more than|no less than)\s+{_NUMBER}\s+words\b", lowered):
+        return number_of(found.group(1)), None
+    if found := re.search(rf"(?:about|around|roughly|approximately)\s+{_NUMBER}\s+words\b", lowered):
+        return int(number_of(found.group(1)) * 0.9), int(number_of(found.group(1)) * 1.1)
+    found = re.search(rf"\b{_NUMBER}\s+words\b", lowered)
+    return None, number_of(found.group(1)) if found else None
+
+
+def _sentence_bounds(lowered: str) -> tuple[int | None, int | None]:
+    if found := re.search(rf"\b{_NUMBER}\s{{0,2}}(?:to|-|–|or)\s{{0,2}}{_NUMBER}\s+sentences\b", lowered):
+        return number_of(found.group(1)), number_of(found.group(2))
+    found = re.search(rf"(at most |up to |at least )?\b(?:{_NUMBER}|a single)\s+sentences?\b", lowered)
+    if not found:
+        return None, None
+    number = number_of(found.group(2)) if found.group(2) else 1
+    most, least = found.group(1) in ("at most ", "up to "), found.group(1) == "at least "
+    return None if most else number, None if least else number
 
 
 def number_of(text: str) -> int:

@@ -18,12 +18,12 @@ from gen.types import Json
 
 TEXT_VERSION = 1  # raise it with every change of the texts: old cache entries are then no longer taken for new ones
 
-# Share of replies with each flaw, about 18 % together for an answer and for a list of instructions: enough that every gate has work in a
+# Share of replies with each flaw: 15.5 % together for an answer, 23 % for a list of instructions, of which few are then flawed: enough that every gate has work in a
 # run of 200 samples. Chosen for that, not measured on a real model.
 DEFAULT_FLAWS: Mapping[str, float] = MappingProxyType(
     {
-        "duplicate": 0.04,  # instructions: one of a few that this topic always gets
-        "near_duplicate": 0.03,  # instructions: the same with other case, punctuation or politeness
+        "duplicate": 0.03,  # instructions: one of a few that this topic always gets
+        "near_duplicate": 0.02,  # instructions: the same with other case, punctuation or politeness
         "refusal": 0.025,
         "wrong_language": 0.025,
         "too_short": 0.025,
@@ -31,7 +31,7 @@ DEFAULT_FLAWS: Mapping[str, float] = MappingProxyType(
         "repetitive": 0.02,
         "pii": 0.015,  # an invented e-mail address, telephone or card number
         "secret": 0.01,  # an invented key in a well-known form
-        "broken_json": 0.03,  # only where JSON was asked for
+        "broken_json": 0.015,  # only where JSON was asked for
         "template_leak": 0.015,  # control tokens of a chat template in the text
         "unsafe": 0.01,  # instructions: a request that a moderation endpoint flags
     }

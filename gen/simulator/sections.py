@@ -174,10 +174,16 @@ def _fenced(lines: list[str], place: int, mark: str, frame: list[str]) -> tuple[
         return None, place
     text = "\n".join(lines[place + 1 : end]).strip()
     before = next((line for line in reversed(frame) if line.strip()), "")
-    role = role_of(before.strip().rstrip(":").split(",")[-1].replace("the", "").strip()) if before.strip().endswith(":") else None
+    role = _last_role(before) if before.strip().endswith(":") else None
     if role is None and text.startswith(("{", "[")):
         return None, place
     return Block(role or "document", before.strip().rstrip(":")[-40:], text), end + 1
+
+
+def _last_role(line: str) -> Role | None:
+    """What a sentence that ends in a colon announces: its last word that names a role."""
+    words = re.findall(r"[A-Za-z]{2,20}", line[-200:])
+    return next((role for word in reversed(words) if (role := role_of(word))), None)
 
 
 def _labelled(lines: list[str], place: int, label: str, role: Role, rest: str) -> tuple[Block | None, int]:
