@@ -29,7 +29,7 @@ svg.plot{display:block;width:100%;height:auto;font:12px system-ui,-apple-system,
 .plot .grid{stroke:var(--grid);stroke-width:1}.plot .mark{stroke:var(--ink);stroke-width:2}.plot .range{stroke:var(--ink);stroke-width:1.2}
 .plot .line{fill:none;stroke:var(--kept);stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
 .plot .area{fill:var(--kept);fill-opacity:.3}.plot .limit{stroke:var(--lost);stroke-width:1.5;stroke-dasharray:4 3}
-.multiples{display:grid;grid-template-columns:repeat(auto-fill,minmax(240px,1fr));gap:.8rem}
+.multiples{display:grid;grid-template-columns:repeat(auto-fill,minmax(205px,1fr));gap:.8rem}.multiples svg.plot{max-width:330px}
 """
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from gen.figures.concerns import SIMULATED, concerns
 from gen.figures.measures import interval
 from gen.figures.whole import Figures
-from gen.figures.wording import UNKNOWN, percent, total_cost, usd
+from gen.figures.wording import UNKNOWN, longer, percent, total_cost, usd
 from gen.markup import cut, fenced, markdown, markdown_table
 from gen.record import Packed, RunRecord
 from gen.types import Malformed, Outcome
@@ -162,7 +162,7 @@ def _pairs(figures: Figures) -> Iterator[str]:
     yield "## Preference pairs"
     yield (
         f"{pairs.made:,} made; the longer answer wins in {percent(pairs.longer_wins)}; "
-        f"the chosen one is {pairs.median_difference:+,} words longer (median)."
+        f"the chosen one is {longer(pairs.median_difference)} (median)."
     )
     sources = [(name, count, UNKNOWN if margin is None else f"{margin:g}") for name, count, margin in pairs.sources]
     yield markdown_table(("Source", "Pairs", "Median margin"), sources)

@@ -39,6 +39,15 @@ def many(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def longer(words: int) -> str:
+    """A difference of lengths.
+
+    >>> longer(12), longer(-1), longer(0)
+    ('12 words longer', '1 word shorter', 'as long')
+    """
+    return f"{many(abs(words), 'word')} {'longer' if words > 0 else 'shorter'}" if words else "as long"
+
+
 def total_cost(figures: Figures) -> str:
     """The whole cost; what is known of it when a price is missing."""
     cost = figures.cost

@@ -8,7 +8,7 @@ from gen.card import blanks, stated
 from gen.exporters.report.page import KEPT_AND_LOST, Card, open_table, picture, section
 from gen.figures.measures import CostLine, Pairs, interval
 from gen.figures.whole import Figures
-from gen.figures.wording import UNKNOWN, gate_options, many, percent, total_cost, usd
+from gen.figures.wording import UNKNOWN, gate_options, longer, many, percent, total_cost, usd
 from gen.markup import html
 from gen.plots import Bar, Dot, bars, columns, dots, line
 from gen.record import Packed, RunRecord
@@ -87,7 +87,7 @@ def _attempts(figures: Figures) -> Card:
 def _pairs(figure: Pairs) -> Card:
     caption = (
         f"{figure.made:,} pairs; the longer answer wins in {percent(figure.longer_wins)}, "
-        f"the chosen one is {figure.median_difference:+,} words longer (median). Good: clear margins, and length that does not decide."
+        f"the chosen one is {longer(figure.median_difference)} (median). Good: clear margins, and length that does not decide."
     )
     content = ""
     if figure.margins:
@@ -165,4 +165,4 @@ def _made(record: RunRecord, figures: Figures) -> Card:
     content += f"<details><summary>{many(len(sessions), 'session')}</summary>{open_table(head, sessions)}</details>"
     simulated = " Replies came from the simulator." if figures.simulated else ""
     caption = f"Recipe {record.recipe_hash}, seed {record.seed}, Sluice {record.version}, written on {record.date}.{simulated}"
-    return section("made", "How this was made", caption, content, wide=True)
+    return section("made", "How this was made", caption, content)
