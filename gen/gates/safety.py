@@ -22,7 +22,8 @@ _ARITHMETIC = re.compile(
     r"\bhow (?:many|much|long|old|far|tall|fast)\b|\bwhat (?:is|was) (?:the|his|her|their) (?:total|average)|\bpercent", re.IGNORECASE
 )
 _REFUSAL = re.compile(
-    r"\bi(?:'m| am) (?:very |really |so )?sorry\b|\bi (?:can(?:no|')t|won'?t|will not|am unable|am not able|must decline|(?:do not|don't) (?:feel comfortable|condone|support|provide|assist|engage))\b"
+    r"\bi(?:'m| am) (?:very |really |so )?sorry\b|\bi (?:can(?:no|')t|won'?t|will not|am unable|am not able|must decline)\b"
+    r"|\bi (?:do not|don't) (?:feel comfortable|condone|support|provide|assist|engage)\b"
     r"|\bi(?:'m| am) (?:unable|not able|not going|not comfortable)|\bas an? (?:ai|language model)\b"
     r"|\bi (?:strongly )?(?:advise|urge) (?:you )?(?:against|not)",
     re.IGNORECASE,
