@@ -18,8 +18,8 @@ from gen.types import Json
 
 TEXT_VERSION = 1  # raise it with every change of the texts: old cache entries are then no longer taken for new ones
 
-# Share of replies with each flaw: 15.5 % together for an answer, 23 % for a list of instructions, of which few are then flawed: enough that every gate has work in a
-# run of 200 samples. Chosen for that, not measured on a real model.
+# Share of replies with each flaw: 15.5 % together for an answer, 23 % for a list of instructions (of which few are then flawed). Chosen so
+# that every gate has work in a run of 200 samples, not measured on a real model.
 DEFAULT_FLAWS: Mapping[str, float] = MappingProxyType(
     {
         "duplicate": 0.03,  # instructions: one of a few that this topic always gets

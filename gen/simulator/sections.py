@@ -24,7 +24,7 @@ _BEGIN = re.compile(r"\s{0,3}(?:-{2,6}\s?)?BEGIN ([A-Za-z0-9 _-]{1,60}?)(?:\s?-{
 _RULE = re.compile(r"\s{0,3}(?:-{3,}|={3,}|\*{3,})\s{0,8}$")
 _ASKS = re.compile(
     r"(?:reply|respond|return|rewrite|rate|score|judge|output|now|please|requirements|your task|"
-    r"do not|evaluate|answer (?:in|with|as|only))\b",
+    r"do not|end with|finish with|choose|say which|evaluate|answer (?:in|with|as|only))\b",
     re.I,
 )
 

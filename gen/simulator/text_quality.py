@@ -39,11 +39,11 @@ def faults(answer: str) -> tuple[str, ...]:
 
 
 def quality(answer: str, instruction: str = "") -> float:
-    """From 0 to 1: at most 0.3 for an answer with a fault, 0.5 to 1 for others, 0.15 less where it shares no word with its instruction."""
+    """From 0 to 1: at most 0.25 for an answer with a fault, 0.5 to 1 for others, 0.15 less where it shares no word with its instruction."""
     spread = int.from_bytes(hashlib.sha256(answer.encode("utf-8", "surrogatepass")).digest()[:4], "big") / 2**32
     found = faults(answer)
     if found:
-        return max(0.0, 0.3 * spread - 0.1 * (len(found) - 1))
+        return max(0.0, 0.25 * spread - 0.1 * (len(found) - 1))
     asked = set(content_words(instruction))
     off_topic = len(asked) > 4 and not asked & set(content_words(answer))
     return 0.5 + 0.5 * spread - (0.15 if off_topic else 0.0)

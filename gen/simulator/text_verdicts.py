@@ -40,14 +40,14 @@ HARM_WORDS: dict[str, tuple[str, ...]] = {
 }
 _NEGATIVE_CUES = re.compile(r"not equal|unequal", re.I)
 _LETTER = re.compile(r"(?:^|[\s_\"'=(-])([A-Da-d]|\d{1,2})[\"')]?$")
-_NOISE = 0.06  # standard deviation of one opinion around the text's quality, on a scale of 1
+_NOISE = 0.1  # how far one opinion may be from the text's quality, on a scale of 1
 
 
 def score(asked: Asked, rng: Random, *, answer: str | None = None, low: float | None = None, high: float | None = None) -> float:
     """A number in the asked range for an answer, the first candidate unless given."""
     low, high = asked.low if low is None else low, asked.high if high is None else high
     text = judged_text(asked) if answer is None else answer
-    value = quality(text, asked.text) + rng.gauss(0, _NOISE)
+    value = quality(text, asked.text) + rng.uniform(-_NOISE, _NOISE)
     return low + (high - low) * min(1.0, max(0.0, value))
 
 
@@ -76,7 +76,7 @@ def labels(asked: Asked) -> list[str]:
 
 def ranking(asked: Asked, rng: Random) -> list[int]:
     """The candidates' places, best first."""
-    values = [quality(block.text, asked.text) + rng.gauss(0, _NOISE) for block in asked.candidates]
+    values = [quality(block.text, asked.text) + rng.uniform(-_NOISE, _NOISE) for block in asked.candidates]
     return sorted(range(len(values)), key=lambda place: -values[place])
 
 
@@ -101,7 +101,9 @@ def write_verdict(asked: Asked, rng: Random) -> str:
         return _comparison(asked, rng)
     number = round(score(asked, rng))
     if re.search(
-        r"only (?:the|a|one) (?:number|score|rating|digit|integer)|single (?:number|digit|integer)|just the number", asked.frame, re.I
+        r"only (?:with )?(?:the|a|one) (?:number|score|rating|digit|integer)|single (?:number|digit|integer)|just the number",
+        asked.frame,
+        re.I,
     ):
         return str(number)
     if "[[" in asked.frame:

@@ -44,7 +44,7 @@ def test_visibly_bad_answers_score_low_and_good_ones_at_least_3(kind: str) -> No
 
 
 def test_good_answers_spread_over_the_upper_half() -> None:
-    assert {rating(f"{GOOD} Note number {number} says why.") for number in range(60)} == {3, 4, 5}
+    assert {rating(f"{GOOD} Note number {number} says why.", number) for number in range(60)} == {3, 4, 5}
 
 
 def test_judges_of_one_answer_mostly_agree() -> None:
@@ -109,7 +109,8 @@ def test_yes_or_no_is_mostly_yes_and_no_for_a_bad_answer() -> None:
 
 
 def test_a_claim_is_supported_by_its_document_alone() -> None:
-    prompt = "Is the claim supported by the document? Reply yes or no.\n<document>\n{}\n</document>\n<answer>\nThe archive keeps paper files.\n</answer>"
+    claim = "<answer>\nThe archive keeps paper files.\n</answer>"
+    prompt = f"Is the claim supported by the document? Reply yes or no.\n<document>\n{{}}\n</document>\n{claim}"
     assert say(prompt.format("Our archive keeps all paper files for ten years.")) == "Yes"
     assert say(prompt.format("Bees collect nectar in early spring.")) == "No"
 
@@ -223,7 +224,8 @@ def test_json_mode_gives_an_object() -> None:
 
 def test_quoted_texts_are_set_apart_from_what_is_asked() -> None:
     found = take_apart(
-        "Judge this.\n<answer id='1'>\nRewrite me.\n</answer>\n### Question\nWhy?\n\nTopic: tea\nReply in JSON.\nOutput format: {}\n```\ncode\n```"
+        "Judge this.\n<answer id='1'>\nRewrite me.\n</answer>\n### Question\nWhy?\n\nTopic: tea\n"
+        "Reply in JSON.\nOutput format: {}\n```\ncode\n```"
     )
     assert [(block.role, block.text) for block in found.blocks] == [
         ("answer", "Rewrite me."),
