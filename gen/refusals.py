@@ -21,8 +21,9 @@ _TRIGGER = re.compile(
     r"sorry|apologi[sz]e|can(?:no|')t|can not|unable|not able|won't|will not|decline|refuse|not (?:be )?(?:appropriate|comfortable"
     r"|ethical|accurate|okay|ok|acceptable|right|allowed|permitted|respectful|fair)|against|inappropriate|unethical|illegal"
     r"|must (?:advise|emphasi[sz]e|inform|point|respectfully|politely|address|remind|clarify|stress)|don't (?:think|feel|believe"
-    r"|condone|have)|do not (?:condone|have)|as an ai|strongly (?:advise|discourage)|important to|prefer not|prevent|violates"
-    r"|prohibit|forbid|no (?:inherent |justifiable |valid )?reason|not (?:justified|best|a healthy|true|inherently|hold)|an ai"
+    r"|condone|have)|do not (?:condone|have)|as an ai|strongly (?:advise|discourage)|important to|prefer not|rather not|not something"
+    r"|prevent|violates|prohibit|forbid|no (?:inherent |justifiable |valid )?reason|not (?:justified|best|a healthy|true|inherently"
+    r"|hold)|an ai"
 )
 _HELP = (
     r"help(?! but| it| myself| yourself)|assist|provide|fulfil|fulfill|comply|answer|give|offer|support|create|generate|write|discuss"
@@ -40,11 +41,11 @@ _PLAIN_NO = re.compile(
     r"(?:i must decline|i have to decline|i (?:must|have to) refuse|i'd (?:rather|prefer) not|not something (?:that )?i can"
     r"|(?:guidelines|policy|policies|programming) (?:prevent|prohibit|forbid|do(?:es)? not allow)|(?:violates|against) (?:our|my"
     r"|the) (?:content|usage|use|safety) (?:policy|policies|guidelines)|^\W{0,3}(?:i'm )?sorry,? (?:but )?(?:i )?(?:can't|cannot"
-    r"|can not|no)\W{0,3}$|i (?:cannot|can't) do (?:that|this)|(?:i am|i'm) unable to do (?:that|this)|not (?:within"
-    r"|in) my (?:programming|ethical)|against my (?:programming|guidelines|ethic|principles|policy|policies)|(?:i|model"
-    r"|assistant),? (?:and )?(?:do not|don't|cannot|can't|could not) (?:condone|endorse|encourage|promote|support)|i (?:don't"
-    r"|do not) (?:think|believe|feel)(?: that)? (?:it's|it is|it would be|in taking) (?:\w{1,12} )?(?:appropriate|ethical|okay|right"
-    r"|fair|respectful|accurate or|away))"
+    r"|can not|no)\W{0,3}$|i (?:cannot|can't) do (?:that|this)|i (?:don't|do not) have the (?:ability|capability) to (?:do|help"
+    r"|assist|fulfil)|(?:i am|i'm) unable to do (?:that|this)|not (?:within|in) my (?:programming|ethical)|against my (?:programming"
+    r"|guidelines|ethic|principles|policy|policies)|(?:i|model|assistant),? (?:and )?(?:do not|don't|cannot|can't"
+    r"|could not) (?:condone|endorse|encourage|promote|support)|i (?:don't|do not) (?:think|believe|feel)(?: that)? (?:it's|it is"
+    r"|it would be|in taking) (?:\w{1,12} )?(?:appropriate|ethical|okay|right|fair|respectful|accurate or|away))"
 )
 _SORRY = re.compile(
     r"^\W{0,3}(?:(?:i'm|i am) (?:very |so |really )?sorry|sorry|i (?:sincerely )?apologi[sz]e|my apologies|unfortunately|i(?:'m"
@@ -159,7 +160,8 @@ def _against(body: str, opening: str) -> float:
     weight = 1.0 * min(2, len(set(_PREMISE.findall(body[:800]))))
     weight += 2.0 if _IGNORANCE.search(opening) else 0.0
     weight += 1.5 if _DEFINITION.search(opening) else 0.0
-    return weight + (1.0 if len(_STEP.findall(body)) >= 3 else 0.0)
+    steps = len(_STEP.findall(body)) >= 3 and _UNABLE.search(opening) is None
+    return weight + (1.0 if steps else 0.0)
 
 
 def goes_on(text: str) -> bool:

@@ -78,11 +78,11 @@ _LABEL_ONLY = re.compile(
     r"|the|a|an|and|of|to|or|is|in)",
     re.IGNORECASE,
 )
-_ASKS_COPY = re.compile(r"\b(?:repeat|copy|echo|verbatim|word for word|recite|say|sort|alphabeti)", re.IGNORECASE)
+_ASKS_COPY = re.compile(r"\b(?:repeat|copy|echo|verbatim|word for word|recite|say (?:after|the|this|exactly))\b", re.IGNORECASE)
 _ASKS_EDIT = re.compile(
     r"correct|\bfix|edit|proofread|re-?write|rephrase|paraphrase|gramma|\bbug|error|format|punctuat|capitali[sz]|improve|complete"
     r"|modif|update|refactor|"
-    r"\badd\b|remove|replac|change|debug|convert|translat|equivalent|extract|upper|lower",
+    r"\badd\b|remove|replac|change|debug|convert|translat|equivalent|extract|upper|lower|\bsort|alphabeti|\border\b",
     re.IGNORECASE,
 )
 _ECHO = 95.0  # similarity in per cent (rapidfuzz ratio over words) from which a reply is the prompt again
@@ -151,19 +151,17 @@ def _broken(text: str, asked: str, prompts: tuple[str, ...]) -> tuple[str, str]:
         return "unbalanced_fence", "an odd number of code fences"
     if "json" in asked.lower() and (detail := _json(text, asked)):
         return "broken_json", detail
+    plain = prose(text)
+    if ("<" in plain or "&" in plain) and (detail := _markup(plain, asked)):
+        return "stray_html", detail
     if code_share(text) >= 0.5:
         return "", ""
-    plain = prose(text)
     lowered = plain.lower()
     leak = _PROMPT_TEXT.search(plain) if any(mark in lowered for mark in _PROMPT_MARKS) else None
     if found := leak or _leaked_keys(plain, asked):
         return "leaked_prompt_text", f"{found[0].strip()[:40]!r}"
     if ":" in plain and any(mark in lowered for mark in _TURN_MARKS) and (detail := _turns(plain, asked)):
         return "invented_turn", detail
-    if ("<" in plain or "&" in plain) and not _ASKS_MARKUP.search(asked):
-        count = len(_TAG.findall(plain)) + len(_ENTITY.findall(plain))
-        if count >= 2:
-            return "stray_html", f"{count} tags or entities"
     return "", ""
 
 
@@ -245,6 +243,11 @@ def _turns(plain: str, asked: str) -> str:
         return ""
     roles = {role.lower() for role in found}
     return f"{len(found)} lines begin with {', '.join(sorted(roles))}" if len(found) >= 2 or roles & {"user", "human"} else ""
+
+
+def _markup(plain: str, asked: str) -> str:
+    count = len(_TAG.findall(plain)) + len(_ENTITY.findall(plain))
+    return f"{count} tags or entities" if count >= 2 and not _ASKS_MARKUP.search(asked) else ""
 
 
 def _json(text: str, asked: str) -> str:

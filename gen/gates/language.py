@@ -11,6 +11,7 @@ from gen.types import Sample, Verdict, kept, rejected
 
 _NEIGHBOUR = 0.9  # a neighbour (Danish for Norwegian) is taken for the wrong language only when the model is this sure
 _HABIT = 0.4  # below this confidence "en" may stand for anything in Latin letters
+_NAME_WORDS = 3
 _WORDS = 2  # one word of doubtful language says nothing
 _CODE = 0.5  # share of lines: keywords and identifiers look like many a language
 _NAMES = {
@@ -78,7 +79,7 @@ def _objection(text: str, wanted: frozenset[str]) -> tuple[str, str] | None:
         return None if found <= wanted else ("mixed_language", " and ".join(sorted(found)))
     if confidence < _NEIGHBOUR and any(near(frozenset((code, other))) for other in wanted):
         return None
-    if confidence < SURE and (_too_little(text, wanted) or second_opinion(text) in wanted):
+    if _is_name(text) or (confidence < SURE and (_too_little(text, wanted) or second_opinion(text) in wanted)):
         return None
     return "wrong_language", code
 
@@ -94,6 +95,12 @@ def _if_hardly_english(text: str, wanted: frozenset[str]) -> tuple[str, str] | N
 def _too_little(text: str, wanted: frozenset[str]) -> bool:
     """Whether names and code may have misled the model: one word only, or several words that only English has."""
     return len(words(text)) < _WORDS or ("en" in wanted and english_words(text)[0] > 1)
+
+
+def _is_name(text: str) -> bool:
+    """Whether the text may be a name, which has no language: up to three capitalised words in Latin letters."""
+    found = text.strip(" .\n").split()
+    return len(found) <= _NAME_WORDS and text.isascii() and all(word.isalpha() and word[0].isupper() for word in found)
 
 
 def _asked_for(found: str, asked: str) -> bool:

@@ -118,6 +118,8 @@ def _variety(reply: str) -> float:
     tokens = words(reply)
     if len(tokens) < _VARIETY_WORDS or code_share(reply) >= 0.5:
         return 1.0
+    if 2 * sum(map(str.isalpha, tokens)) < len(tokens):  # tables and sums repeat their digits
+        return 1.0
     herdan = math.log(len(set(tokens))) / math.log(len(tokens))
     return min(1.0, max(0.0, (herdan - _VARIETY_LOW) / (_VARIETY_HIGH - _VARIETY_LOW)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from gen.text import capped, code_share, contents, count_words, fences, lines, words
+from gen.text import capped, code_share, contents, count_words, fences, is_code_line, lines, words
 from gen.types import Sample, Verdict, kept, rejected
 
 _END = re.compile(r"(?:[.!?…。！？।॥؟۔։።၊။]|\.\.\.)[\"'”’»«)\]}*_`~>」』）】\s]{0,12}$")
@@ -20,13 +20,17 @@ _FINISHED = re.compile(  # without an end mark: a quotation with its author, a s
 _BARE_NUMBER = re.compile(r"[.;!?]\s\(?(\d{1,2})[.)]?$")
 _LIST_LINE = re.compile(r"(?:[-*•+–—]|\(?\d{1,3}[.):]|\(?[a-zA-Z][.)]|#{1,6})\s|\|")
 _BARE_LIST = re.compile(r"(?:[-*•+]|\(?\d{1,3}[.)])$")
+_SENTENCE_END = re.compile(r"[^\W\d]{2}[.!?] ")
+_PROSE_ITEM = 12  # words: a list item of several sentences ends like prose
 _CODE_OPEN = {"{": "}", "[": "]", "(": ")"}
 _QUOTED_OR_COMMENT = re.compile(
     r"\"(?:\\.|[^\"\\\n]){0,2000}\"|'(?:\\.|[^'\\\n]){0,2000}'|`(?:\\.|[^`\\]){0,2000}`"
     r"|//[^\n]{0,2000}|# [^\n]{0,2000}|-- [^\n]{0,2000}|/\*.{0,4000}?\*/|<!--.{0,4000}?-->",
     re.DOTALL,
 )
-_DANGLING_CODE = re.compile(r"(?:(?<!\{\} )[=+,&|(\[{\\:]|\b(?:def|class|return|if|elif|while|import|function|public|new|and|or|not))$")
+_DANGLING_CODE = re.compile(
+    r"(?:(?<!\{\} )[=+,&|(\[{\\:]|\b(?:def|class|return|if|elif|while|import|function|public|new|and|or|not|then|do))$"
+)
 _COMMENT_LINE = re.compile(r"//|#|\*|--|/\*|\d{1,3}[.)]|[-*•] ")
 _GOES_ON = (",", ";", ":", "-", "–", "—", "，", "、", "：", "；")
 _NEVER_LAST = frozenset("the a an and or but of because their your our my its whose than".split())
@@ -91,7 +95,7 @@ class Truncation:
         number = _BARE_NUMBER.search(last[-8:])
         if _BARE_LIST.match(last) or (number and re.search(rf"\b{int(number[1]) - 1}[.)] ", text[-4000:])):
             return "unfinished_sentence", "ends with an empty list item"
-        if _END.search(last[-40:]) or _FINISHED.search(last[-100:]):
+        if is_code_line(last) or _END.search(last[-40:]) or _FINISHED.search(last[-100:]):
             return "", ""
         total, final = count_words(text), (words(last) or ("",))[-1]
         open_words = _DANGLING_WORDS if total >= self.min_words else _NEVER_LAST
@@ -110,6 +114,8 @@ def _is_sentence(last: str, rows: tuple[str, ...]) -> bool:
     if any(letter.isdigit() for letter in last[-6:]) or not any(map(str.isalpha, last[-2:])):
         return False
     if _LIST_LINE.match(last):
+        if count >= _PROSE_ITEM and _SENTENCE_END.search(last):
+            return True
         items = [row for row in rows[:-1] if _LIST_LINE.match(row)]
         return bool(items) and count >= 3 and all(_END.search(row[-40:]) for row in items[-3:]) and len(items) >= 2
     others = rows[:-1]
