@@ -118,6 +118,7 @@ def test_a_private_key_that_was_cut_off_is_found_too() -> None:
         pytest.param('password = "hunter2" password: "Password123!"', id="sample passwords"),
         pytest.param("-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----", id="empty key block"),
         pytest.param("The jwt.io sample starts with eyJhbGciOiJIUzI1NiJ9 only.", id="head of a token"),
+        pytest.param("secret: customer_records_2024_final_03 token = aaaa1111aaaa1111bbbb", id="names and repeats"),
         pytest.param("pip install sk-learn; the secret: generate_random_token_with_salt", id="words"),
     ],
 )
