@@ -380,7 +380,7 @@ def _plain(value: Any) -> Any:
 
 def _explain(error: ValidationError, data: Any, file: Path, lines: Mapping[KeyPath, int]) -> RecipeError:
     problems = error.errors(include_url=False)
-    first = min(problems, key=lambda item: (item["type"] != "extra_forbidden", len(item["loc"])))
+    first = min(problems, key=lambda item: (item["type"] != "extra_forbidden", item["type"] == "too_short", len(item["loc"])))
     path = _existing(tuple(first["loc"]), data)
     if first["type"] == "extra_forbidden":
         right = _allowed_keys(path[:-1])
@@ -388,7 +388,7 @@ def _explain(error: ValidationError, data: Any, file: Path, lines: Mapping[KeyPa
     if first["type"] == "missing":
         missing = (*path, str(first["loc"][-1])) if not path or path[-1] != first["loc"][-1] else path
         return RecipeError("this key is needed", file=file, line=_line(lines, path), key=_dotted(missing))
-    message = str(first["msg"]).removeprefix("Value error, ")
+    message = str(first["msg"]).removeprefix("Value error, ").replace("Tuple should have", "the list should have")
     value = _value_at(data, path)
     got = f", got {value!r}" if not isinstance(value, dict | list) else ""
     return RecipeError(
