@@ -12,18 +12,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Any
 
+from gen.answering import MAX_INSTRUCTION_CHARACTERS, Answering, feedback_of, instructions_in, second_attempt
 from gen.asking import Asking, Reply
+from gen.bounds import check_bounds
 from gen.concurrency import together
-from gen.errors import RecipeError
 from gen.prompts import load
-from gen.replies import parse_list
 from gen.rouge import nearest
-from gen.second_chance import Feedback, change_for, feedback_for, sampling_for
-from gen.types import Generate, Json, Malformed, Message, Pool, Sample, Sampling, SeedTask, Task, Turn
-
-MAX_INSTRUCTION_CHARACTERS = 8_000
+from gen.second_chance import Feedback, sampling_for
+from gen.types import Generate, Json, Malformed, Pool, Sample, Sampling, SeedTask, Task, Turn
 
 
 @dataclass(frozen=True)
@@ -50,16 +47,7 @@ class SelfInstruct:
     lag: int = 16
 
     def __post_init__(self) -> None:
-        bounds = {
-            "instructions_per_call": (1, 20),
-            "seed_examples": (0, 30),
-            "own_examples": (0, 30),
-            "lag": (1, 1000),
-            "novelty": (0.05, 1.0),
-        }
-        for name, (low, high) in bounds.items():
-            if not low <= getattr(self, name) <= high:
-                raise RecipeError(f"must be from {low} to {high}, got {getattr(self, name)}", key=name)
+        check_bounds(self, instructions_per_call=(1, 20), seed_examples=(0, 30), own_examples=(0, 30), lag=(1, 1000), novelty=(0.05, 1.0))
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -77,34 +65,29 @@ class SelfInstruct:
         """What to ask: examples drawn from the seeds and the pool, or the rejected candidate to do better than."""
         examples = self._examples(pool, rng)
         shown: dict[str, Json] = {"examples": [item.instruction for item in examples], "seeds": [item.id for item in examples]}
-        if turn.rejected is None:
-            return {**shown, "count": self.instructions_per_call}
-        feedback = feedback_for(turn.rejected)
-        told = {"gate": feedback.gate, "reason": feedback.reason, "detail": feedback.detail, "advice": feedback.advice}
-        item = turn.rejected.item
-        before = {"parent": item.id, "feedback": told}
-        instruction = item.first("user") if isinstance(item, Sample) else item.text
-        if change_for(turn.rejected, turn.attempt) == "new_answer":
-            return {**before, "instruction": instruction}
-        return {**shown, **before, "count": 1, "avoid": instruction[:1000]}
+        again = second_attempt(turn)
+        if "instruction" in again:
+            return again
+        return {**shown, **again, "count": 1 if again else self.instructions_per_call}
 
     async def run(self, task: Task, pool: Pool, generate: Generate) -> list[Sample | Malformed]:
         """One call for instructions, then one answer for each that is new: `count` candidates, fewer when the list came back shorter."""
         parent = task.inputs.get("parent")
         asking = Asking(task, generate, seeds=tuple(task.inputs.get("seeds", ())), parents=(parent,) if parent else ())
-        feedback = _feedback(task)
+        feedback = feedback_of(task)
         if "instruction" in task.inputs:
-            return [await self._answer(asking, 0, task.inputs["instruction"], feedback, ())]
+            return [await self._answering.answer(asking, 0, task.inputs["instruction"], feedback=feedback)]
         asked = await self._instructions(asking, feedback)
         if isinstance(asked, Malformed):
             return [asked]
-        instructions = parse_list(asked.response.text)[: task.inputs["count"]]
-        if not instructions:
-            text, detail = asked.response.text, f"finish reason {asked.response.finish_reason}"
-            return [asking.malformed(0, "unreadable_list", text=text, detail=detail, replies=[asked])]
+        instructions = instructions_in(asking, asked, task.inputs["count"])
+        if isinstance(instructions, Malformed):
+            return [instructions]
         stale = self._stale(instructions, pool)
         fresh = {place: instruction for place, instruction in enumerate(instructions) if place not in stale}
-        answers = await together(self._answer(asking, place, instruction, None, (asked,)) for place, instruction in fresh.items())
+        answers = await together(
+            self._answering.answer(asking, place, instruction, before=(asked,)) for place, instruction in fresh.items()
+        )
         answered = dict(zip(fresh, answers, strict=True))
         return [
             answered.get(place)
@@ -126,25 +109,15 @@ class SelfInstruct:
         sampling = sampling_for(Sampling(temperature=self.temperature), asking.task.attempt)
         return await asking.ask(self.model, messages, part="instruct", step=0, prompt=prompt.ref, sampling=sampling)
 
-    async def _answer(
-        self, asking: Asking, place: int, instruction: str, feedback: Feedback | None, before: tuple[Reply, ...]
-    ) -> Sample | Malformed:
-        prompt = load("self_instruct/answer")
-        messages = prompt.render(
-            topic=asking.task.topic,
-            instruction=instruction,
+    @property
+    def _answering(self) -> Answering:
+        return Answering(
+            model=self.answer_model or self.model,
+            prompt="self_instruct/answer",
             system=self.system,
-            answer_style=self.answer_style,
-            feedback=feedback,
+            style=self.answer_style,
+            sampling=Sampling(temperature=self.answer_temperature, max_tokens=self.max_tokens),
         )
-        base = Sampling(temperature=self.answer_temperature, max_tokens=self.max_tokens)
-        sampling = sampling_for(base, asking.task.attempt if feedback else 0, feedback.reason if feedback else "")
-        model = self.answer_model or self.model
-        reply = await asking.ask(model, messages, part="answer", step=1, position=place, prompt=prompt.ref, sampling=sampling)
-        if isinstance(reply, Malformed):
-            return reply
-        turns = [Message("user", instruction), Message("assistant", reply.response.text.strip())]
-        return asking.sample(place, [Message("system", self.system), *turns] if self.system else turns, [*before, reply])
 
     def _examples(self, pool: Pool, rng: Random) -> list[SeedTask]:
         """`seed_examples` seeds and `own_examples` of the sequence's own, more seeds where it has too few, in random order."""
@@ -170,11 +143,6 @@ class SelfInstruct:
                     continue
             known.append(instruction)
         return stale
-
-
-def _feedback(task: Task) -> Feedback | None:
-    told: Any = task.inputs.get("feedback")
-    return Feedback(**told) if told else None
 
 
 PLUGIN = SelfInstruct

@@ -1,0 +1,88 @@
+"""Answer instructions, and plan a second attempt: what every strategy has in common that asks for instructions first and answers then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gen.asking import Asking, Reply
+from gen.prompts import load
+from gen.replies import parse_list
+from gen.second_chance import Feedback, change_for, feedback_for, sampling_for
+from gen.types import EMPTY, Json, Malformed, Message, Sample, Sampling, Task, Turn
+
+MAX_INSTRUCTION_CHARACTERS = 8_000  # some 1,300 words: a longer "instruction" is a model that would not stop
+_AVOID_CHARACTERS = 1_000  # of a rejected instruction, shown so that the next one stays away from it
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """How instructions are answered: by which `model`, with which `prompt` ("self_instruct/answer"). `system` becomes the samples' system
+    message; `style` is put to the answering model only."""
+
+    model: str
+    prompt: str
+    system: str = ""
+    style: str = ""
+    sampling: Sampling = Sampling()
+
+    async def answer(
+        self,
+        asking: Asking,
+        place: int,
+        instruction: str,
+        *,
+        step: int = 1,
+        before: Sequence[Reply] = (),
+        feedback: Feedback | None = None,
+        notes: Mapping[str, Json] = EMPTY,
+        more: Mapping[str, Any] = EMPTY,
+    ) -> Sample | Malformed:
+        """The candidate at `place`: `instruction` with its answer. `before` are the replies that led to the instruction, `more` the
+        prompt's variables besides topic, instruction, system, answer_style and feedback."""
+        prompt = load(self.prompt)
+        messages = prompt.render(
+            topic=asking.task.topic,
+            instruction=instruction,
+            system=self.system,
+            answer_style=self.style,
+            feedback=feedback,
+            **more,
+        )
+        sampling = sampling_for(self.sampling, asking.task.attempt if feedback else 0, feedback.reason if feedback else "")
+        reply = await asking.ask(self.model, messages, part="answer", step=step, position=place, prompt=prompt.ref, sampling=sampling)
+        if isinstance(reply, Malformed):
+            return reply
+        turns = [Message("user", instruction), Message("assistant", reply.response.text.strip())]
+        whole = [Message("system", self.system), *turns] if self.system else turns
+        return asking.sample(place, whole, [*before, reply], notes=notes)
+
+
+def instructions_in(asking: Asking, asked: Reply, count: int) -> list[str] | Malformed:
+    """Up to `count` instructions out of a list reply; a Malformed `unreadable_list` where it holds none."""
+    instructions = parse_list(asked.response.text)[:count]
+    if instructions:
+        return instructions
+    return asking.malformed(
+        0, "unreadable_list", text=asked.response.text, detail=f"finish reason {asked.response.finish_reason}", replies=[asked]
+    )
+
+
+def second_attempt(turn: Turn) -> dict[str, Json]:
+    """The inputs of a task that shall do better than `turn.rejected`: `parent` (its id), `feedback`, and either `instruction`, where only
+    another answer is wanted, or `avoid`, the instruction to stay away from. Empty on a first attempt."""
+    if turn.rejected is None:
+        return {}
+    item, feedback = turn.rejected.item, feedback_for(turn.rejected)
+    told = {"gate": feedback.gate, "reason": feedback.reason, "detail": feedback.detail, "advice": feedback.advice}
+    instruction = item.first("user") if isinstance(item, Sample) else item.text
+    if change_for(turn.rejected, turn.attempt) == "new_answer":
+        return {"parent": item.id, "feedback": told, "instruction": instruction}
+    return {"parent": item.id, "feedback": told, "avoid": instruction[:_AVOID_CHARACTERS]}
+
+
+def feedback_of(task: Task) -> Feedback | None:
+    """Why the candidate that this task does again was rejected; None on a first attempt."""
+    told: Any = task.inputs.get("feedback")
+    return Feedback(**told) if told else None
