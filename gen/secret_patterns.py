@@ -220,6 +220,7 @@ _ASSIGNMENT = re.compile(
 )
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _TOKEN_CHARACTERS = re.compile(r"[A-Za-z0-9+/=_.~-]{16,512}")
+_SEPARATORS = re.compile(r"[_.~-]")
 _AWS_NAME = re.compile(r"aws[\w.-]{0,24}secret[\w.-]{0,24}$|secret[_-]?access[_-]?key$", re.IGNORECASE)
 _CLASSES = (re.compile(r"[a-z]"), re.compile(r"[A-Z]"), re.compile(r"\d"), re.compile(r"[^\w\s]"))
 
@@ -252,9 +253,10 @@ def looks_random(value: str) -> bool:
     letters = sum(character.isalpha() for character in value)
     if digits < 2 or letters < 2 or value.count(".") > 2:
         return False
-    turns = sum(_class_of(a) != _class_of(b) for a, b in pairwise(value))
+    core = _SEPARATORS.sub("", value)  # the words of a long name are joined by them, so they say nothing about chance
+    turns = sum(_class_of(a) != _class_of(b) for a, b in pairwise(core))
     minimum = _MINIMUM_ENTROPY_BITS if len(value) < 32 or not _is_hexadecimal(value) else 3.0
-    return turns * 5 >= len(value) and entropy_bits(value) >= minimum
+    return turns * 5 >= len(core) and entropy_bits(value) >= minimum
 
 
 def _is_hexadecimal(value: str) -> bool:
