@@ -100,9 +100,10 @@ _DEFINITION = re.compile(
 _STEP = re.compile(r"^\s{0,8}(?:\d{1,2}[.)]|[-*•])\s{1,4}\S", re.MULTILINE)
 
 _OTHER_TRIGGER = re.compile(
-    r"leid|désolé|je (?:ne )?peux|lo siento|no puedo|disculp|mi dispiace|non posso|desculp|lamento|não posso|het spijt|kan ik (?:niet"
-    r"|geen)|ik kan|przepraszam|niestety|nie mogę|извин|к сожалению|не могу|вибач|抱歉|对不起|對不起|无法|無法|不能|申し訳|できません|죄송|수 없|üzgünüm|maaf"
-    r"|xin lỗi|آسف|عذر|माफ़|क्षमा|ledsen|tyvärr|beklager|undskyld|pahoittelen|omlouvám|sajnálom|îmi pare|λυπ|סליחה|ขออภัย"
+    r"leid|désolé|je (?:ne )?peux|lo siento|no puedo|disculp|mi dispiace|non posso|desculp|lamento|não posso|het spijt"
+    r"|kan ik (?:niet|geen)|ik kan|przepraszam|niestety|nie mogę|извин|к сожалению|не могу|вибач"
+    r"|抱歉|对不起|對不起|无法|無法|不能|申し訳|できません|죄송|수 없"
+    r"|üzgünüm|maaf|xin lỗi|آسف|عذر|माफ़|क्षमा|ledsen|tyvärr|beklager|undskyld|pahoittelen|omlouvám|sajnálom|îmi pare|λυπ|סליחה|ขออภัย"
 )
 _OTHER = re.compile(
     r"(?:leid|entschuldig).{0,60}(?:kann|darf|werde)[^.]{0,80}(?:nicht|kein)|(?:ich|wir) (?:kann|können|darf"

@@ -43,7 +43,8 @@ _SLOT = re.compile(
 _ASKS_SLOTS = re.compile(
     r"template|letter|e-?mail|placeholder|form\b|fill[- ]in|boilerplate|contract|invitation|cover|resume|\bcv\b|message|memo|notice"
     r"|agreement|press release|script|jinja|handlebars|"
-    r"vue|angular|mustache|draft|newsletter|announcement|invoice|\bpost\b|mad libs?|\[[^\]\n]{2,40}\]|\{\{|<your",
+    r"vue|angular|mustache|draft|newsletter|announcement|invoice|\bpost\b|mad libs?|\[[^\]\n]{2,40}\]|\{\{|<your"
+    r"|\bbrief|vorlage|lettre|modèle|courriel|carta\b|plantilla|correo|modelo|lettera|modello|szablon|письм|шаблон|模板|模版|邮件|信件|書信|手紙|テンプレート|メール|편지|이메일",
     re.IGNORECASE,
 )
 _TAG = re.compile(
@@ -62,7 +63,8 @@ _TURN = re.compile(
 _TURN_MARKS = ("user", "human", "assistant", "ai:", "ai :", "ai*", "bot", "gpt", "instruction", "prompt")
 _ASKS_TURNS = re.compile(
     r"dialog|conversation|interview|\bscript\b|transcript|chat|scene|screenplay|exchange|debate|role-?play|\bskit\b|discussion"
-    r"|prompt|play\b|talk|q&a|(?:user|human|assistant|ai|bot)\s{0,2}:",
+    r"|prompt|play\b|talk|q&a|(?:user|human|assistant|ai|bot)\s{0,2}:"
+    r"|gespräch|entretien|entrevista|conversa|intervista|диалог|разговор|对话|對話|会話|対話|대화",
     re.IGNORECASE,
 )
 _ASKS_JSON = re.compile(

@@ -104,10 +104,10 @@ class Repetition:
 
 
 def _longest_run(tokens: tuple[str, ...]) -> int:
-    """How often one word of letters comes in a row, where that is more than `_WORD_RUN` times; else 0."""
+    """How often one word of two letters and more comes in a row, where that is more than `_WORD_RUN` times; else 0."""
     if len(tokens) - len(set(tokens)) < _WORD_RUN:
         return 0
-    runs = (sum(1 for _ in group) for word, group in groupby(tokens) if word.isalpha())
+    runs = (sum(1 for _ in group) for word, group in groupby(tokens) if len(word) > 1 and word.isalpha())
     longest = max(runs, default=0)
     return longest if longest > _WORD_RUN else 0
 

@@ -10,12 +10,12 @@ from gen.types import Sample, Verdict, kept, rejected
 
 _END = re.compile(r"(?:[.!?…。！？।॥؟۔։።၊။]|\.\.\.)[\"'”’»«)\]}*_`~>」』）】\s]{0,12}$")
 _CLOSED = re.compile(r"[\"”’»)\]}*_`>」』）】|]$")
-_FINISHED = re.compile(  # without an end mark: a quotation with its author, a signature, a hashtag, an emoji or other symbol
+_FINISHED = re.compile(  # without a mark: author of a quotation, signature, hashtag, Thai and Lao (which have none), emoji
     r"[.!?…][\"'”’»]?\s{0,2}[-–—~]{1,2}\s{0,2}[A-Z][\w.,' ]{1,40}$"
     r"|(?:^|[.!?,—]\s{1,2})(?i:(?:\w{1,12} ){0,3}(?:sincerely|regards|yours|truly|faithfully|love|cheers|best|respectfully|warmly"
     r"|wishes|hugs|friend))"
     r"\b(?:[,!]?\s{1,3}(?:(?:[A-Z][\w.'’-]{0,20}|of|the|and|your),?\s?){1,7})?$"
-    r"|#\w{2,40}$|[^\w\s,;:–—&+=/<(\[{-]$"
+    r"|#\w{2,40}$|[\u0e00-\u0eff]$|[^\w\s,;:–—&+=/<(\[{-]$"
 )
 _BARE_NUMBER = re.compile(r"[.;!?]\s\(?(\d{1,2})[.)]?$")
 _LIST_LINE = re.compile(r"(?:[-*•+–—]|\(?\d{1,3}[.):]|\(?[a-zA-Z][.)]|#{1,6})\s|\|")

@@ -70,6 +70,7 @@ def test_bad_form_is_rejected(prompt: str, reply: str, code: str) -> None:
     [
         (ASK, "It is green, long and made of silk."),
         ("Write a letter template to a customer.", "Dear [Customer Name],\nthank you.\n[Your Name]"),
+        ("Schreibe einen Brief an einen Kunden.", "Sehr geehrte Frau [Name],\nvielen Dank."),
         ("Fill in: my name is [name].", "My name is [name]."),
         ("Does any row match? Answer N/A if none.", "N/A"),
         ("What does the function return?", "None"),

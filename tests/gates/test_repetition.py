@@ -46,6 +46,7 @@ def test_loops_are_rejected(reply: str, code: str) -> None:
         "",
         "Paris.",
         "It was very, very, very good.",
+        "哈哈哈哈哈哈哈哈，真好笑。",
         "-" * 70 + "\nTitle\n" + "=" * 70,
         "He has 2 * 3 = <<2*3=6>>6 pears.\nShe has 6 * 2 = <<6*2=12>>12 apples.\nThey have 6 + 12 = <<6+12=18>>18 apples.\nA: 18",
         "if (a) {\n  f();\n}\nif (b) {\n  g();\n}\nif (c) {\n  h();\n}",

@@ -74,6 +74,7 @@ def test_what_stops_too_early_is_rejected(reply: str, code: str) -> None:
         f"{PROSE}.\n\nYours sincerely,\nDr. Jane Goodall",
         f"{PROSE}. Warm regards, Jane of the North",
         "Roses are red\nViolets are blue\nSugar is sweet\nAnd so are you my dear",
+        "วันนี้อากาศดีมากเราจะไปเดินเล่นที่สวนสาธารณะแล้วกลับบ้านไปทำอาหารเย็นด้วยกันกับครอบครัว",
         "今天的天气非常好，我们一起去公园散步，然后去吃午饭，晚上再一起看电影。",
         "आज मौसम बहुत अच्छा है और हम सब मिलकर पार्क में टहलने जाएंगे और फिर खाना खाएंगे।",
     ],
