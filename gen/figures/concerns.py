@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gen.card import REQUIRED, blanks
+from gen.figures.counts import SURPLUS
 from gen.figures.whole import Figures
 from gen.figures.wording import many, percent
 from gen.record import RunRecord
@@ -66,7 +67,7 @@ def _about_the_set(record: RunRecord, figures: Figures) -> Iterator[Concern]:
 
 def _about_gates(figures: Figures) -> Iterator[Concern]:
     for step in figures.funnel:
-        if step.entered and step.rejected / step.entered > REJECTS_MUCH:
+        if step.gate != SURPLUS and step.entered and step.rejected / step.entered > REJECTS_MUCH:
             share = percent(step.rejected / step.entered)
             yield Concern(f"The gate {step.gate} rejected {share} of what reached it, mostly as {step.reasons[0][0]}.", "funnel")
     idle = [step.gate for step in figures.funnel if not step.rejected and step.entered >= 100]

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from gen.figures.facts import Fact
 from gen.types import SequenceEnd
 
+SURPLUS = "goal"  # samples that were good and came after the last one asked for
 # Fates decided before any gate of the recipe, and after all of them.
-_BEFORE, _AFTER = ("provider", "parse", "novelty"), ("goal",)
+_BEFORE, _AFTER = ("provider", "parse", "novelty"), (SURPLUS,)
 DUPLICATE_GATES = ("novelty", "exact_dup", "near_dup", "semantic_dup")
 MOST_ROWS, _EMPTIEST, _FULLEST = 40, 20, 10
 

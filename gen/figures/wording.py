@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from gen.figures.whole import Figures
+from gen.markup import cut
 from gen.record import GateLine, RunRecord
 
 UNKNOWN = "unknown"
+_LONGEST_OPTION = 120  # characters: a list of denied words need not be read here
 _JOINED = "\u00a0"  # a space that no line break replaces
 
 
@@ -58,8 +60,9 @@ def total_cost(figures: Figures) -> str:
 
 
 def gate_options(gate: GateLine) -> str:
-    """A gate's options in one line: `minimum 4, judge rubric`."""
-    return ", ".join(f"{name} {_value(value)}" for name, value in gate.options) or "defaults"
+    """A gate's options in one line: `minimum 4, judge rubric`; those that are off or empty are left out, long ones cut."""
+    stated = [(name, value) for name, value in gate.options if value not in (None, "", (), [], {})]
+    return ", ".join(f"{name} {cut(_value(value), _LONGEST_OPTION)}" for name, value in stated) or "none"
 
 
 def dates(record: RunRecord) -> str:
@@ -81,4 +84,6 @@ def size_of(rows: int) -> str:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return "/".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -13,7 +13,7 @@ from gen.figures.counts import coverage, duplicates, funnel, openings, recoverie
 from gen.figures.facts import Fact, gather
 from gen.figures.measures import cost, interval, lengths, novelty, pairs, scores
 from gen.figures.whole import figures_of
-from gen.figures.wording import total_cost
+from gen.figures.wording import gate_options, total_cost
 from gen.record import GateLine, RunRecord
 from gen.types import Call, SequenceEnd, Usage
 
@@ -188,6 +188,25 @@ def test_scans_are_counted_from_their_verdicts(build: Build) -> None:
         assert scan.scanned == len(mine)
         assert scan.rejected == sum(not verdict.keep for verdict in mine)
         assert scan.redacted == sum(verdict.keep and verdict.replacement is not None for verdict in mine)
+
+
+def test_a_surplus_is_no_strict_gate(build: Build) -> None:
+    record = build(20)
+    figures = replace(figures_of(record), funnel=funnel([lost(at, "goal", "surplus") for at in range(9)], []))
+    assert not any("The gate goal" in concern.text for concern in concerns(record, figures))
+    strict = replace(
+        figures, funnel=funnel([lost(at, "length", "too_short") for at in range(4)] + [fact(at) for at in range(6)], ["length"])
+    )
+    assert any(
+        one.text == "The gate length rejected 40\u00a0% of what reached it, mostly as too_short." for one in concerns(record, strict)
+    )
+
+
+def test_options_read_as_a_line() -> None:
+    assert gate_options(GateLine("schema")) == "none"
+    line = GateLine("x", (("minimum", 4), ("preset", None), ("on", True), ("kinds", ("a", "b")), ("words", ["w" * 500])))
+    assert gate_options(line).startswith("minimum 4, on on, kinds a/b, words www")
+    assert len(gate_options(line)) < 200
 
 
 def test_concerns_say_what_to_look_at(build: Build) -> None:

@@ -158,7 +158,8 @@ def _binned(figure: Scores) -> tuple[tuple[float, int, int], ...]:
 
 def _novelty(figures: Figures) -> Card:
     worst = sorted(figures.novelty, key=lambda one: (not one.saturated, one.points[-1][1]))[:_MOST_PANELS]
-    shown = [one for one in figures.novelty if one in worst]
+    place = {topic: at for at, topic in enumerate(figures.coverage.topics)}
+    shown = sorted(worst, key=lambda one: place[one.topic])
     panels = [
         Panel(one.topic or _NO_TOPIC, one.points, f"last window {percent(one.points[-1][1])}", "saturated" if one.saturated else "")
         for one in shown

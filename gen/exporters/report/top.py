@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gen.figures.concerns import SIMULATED, concerns
+from gen.figures.concerns import REJECTS_MUCH, SIMULATED, concerns
+from gen.figures.counts import SURPLUS
 from gen.figures.measures import interval
 from gen.figures.whole import Figures
 from gen.figures.wording import UNKNOWN, dates, percent, usd
@@ -52,8 +53,8 @@ def _tiles(record: RunRecord, figures: Figures) -> Iterator[str]:
         yield _tile("made", f"{good} / {of}", f"reviewed good, {100 * low:.0f}–{100 * high:.0f} %")
     empty = len(figures.coverage.empty)
     yield _tile("coverage", f"{empty:,}", f"empty of {len(figures.coverage.wanted):,} cells", bad=empty > 0)
-    strict = [step for step in figures.funnel if step.entered and step.rejected / step.entered > 0.3]
-    yield _tile("funnel", f"{len(strict)}", "gates rejecting over 30 %")
+    strict = [step for step in figures.funnel if step.gate != SURPLUS and step.entered and step.rejected / step.entered > REJECTS_MUCH]
+    yield _tile("funnel", f"{len(strict)}", f"gates rejecting over {percent(REJECTS_MUCH)}")
     if figures.pairs:
         yield _tile("pairs", f"{figures.pairs.made:,}", "preference pairs")
 
