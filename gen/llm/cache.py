@@ -317,20 +317,18 @@ def _gather(writes: SimpleQueue[_Write | None], group: list[_Write]) -> bool:
 
 def _commit(connection: sqlite3.Connection, group: list[_Write]) -> list[Response]:
     """Write the group as one transaction; for each write the reply that is on disk now."""
-    stored: list[Response] = []
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for write in group:
-            row = write.row
-            if connection.execute(_INSERT, row).rowcount == 0:
-                row = connection.execute(_SELECT, row[:1]).fetchone()
-            stored.append(_response(row))
+        added = connection.executemany(_INSERT, [write.row for write in group]).rowcount
+        rows = [write.row for write in group]
+        if added < len(group):  # some keys were there before
+            rows = [connection.execute(_SELECT, row[:1]).fetchone() for row in rows]
         connection.execute("COMMIT")
     except sqlite3.Error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    return stored
+    return [_response(row) for row in rows]
 
 
 def _wake(group: list[_Write], result: list[Response] | StorageError) -> None:

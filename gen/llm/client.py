@@ -120,7 +120,7 @@ class Client:
         for route in routes.values():
             if route.limits_key not in admissions:
                 shared = {name: other.line for name, other in routes.items() if other.limits_key == route.limits_key}
-                admissions[route.limits_key] = Admission(shared, self._clock, self._rng)
+                admissions[route.limits_key] = Admission(shared, self._clock)
             provider = self._ready.get(route.name) or connected.get(route.endpoint)
             if provider is None:
                 provider = connected[route.endpoint] = connect(route.endpoint, self._heard)

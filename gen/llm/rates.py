@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -25,9 +24,7 @@ from gen.recipe import ModelLine
 from gen.types import Usage
 
 _LOOK_AGAIN_SECONDS = 0.5  # while pacing, how often a corrected rate is looked at
-_FIRST_PAUSE_SECONDS = 0.5  # after a 429 that names no time: doubled with each further one, up to
-_LONGEST_PAUSE_SECONDS = 60.0
-_OVERLOAD_REASONS = frozenset({"overloaded", "server_error", "timeout", "connection_lost"})
+_OVERLOAD_REASONS = frozenset({"overloaded", "timeout"})  # a plain 500 or a reset says nothing about load
 
 
 @dataclass(slots=True)
@@ -59,8 +56,8 @@ class _Line:
 class Admission:
     """The queue of the model lines that share an endpoint's limits."""
 
-    def __init__(self, lines: Mapping[str, ModelLine], clock: Clock, rng: random.Random) -> None:
-        self._clock, self._rng = clock, rng
+    def __init__(self, lines: Mapping[str, ModelLine], clock: Clock) -> None:
+        self._clock = clock
         self._lines = {name: _Line(line.max_concurrency) for name, line in lines.items()}
         self._slots = Slots(sum(line.max_concurrency for line in lines.values()))
         self._pace = Pace(_stated(lines), clock.monotonic())
@@ -68,8 +65,6 @@ class Admission:
         self._numbers = itertools.count()
         self._pump: asyncio.Task[None] | None = None
         self._told = False
-        self._refusals = 0
-        self._last_refusal = float("-inf")
         self.in_flight = 0
 
     def seat(self, line: str, step: int, amounts: dict[Kind, float]) -> Seat:
@@ -98,7 +93,7 @@ class Admission:
             if usage.input_tokens or usage.output_tokens:
                 self._pace.settle(seat.amounts, _amounts(usage.input_tokens, usage.output_tokens))
         elif isinstance(error, RateLimited):
-            self._refused(seat, error, now)
+            self._pace.limited(now, error.retry_after_seconds or 0.0, told=self._told)
         elif isinstance(error, Unavailable) and error.reason in _OVERLOAD_REASONS:
             self._slots.overloaded(seat.sent, now)
         self._release(seat)
@@ -115,18 +110,6 @@ class Admission:
         if self._pump is not None and not self._pump.done():
             self._pump.cancel()
             await asyncio.gather(self._pump, return_exceptions=True)
-
-    def _refused(self, seat: Seat, error: RateLimited, now: float) -> None:
-        """A 429 pauses the endpoint for as long as it asks; one that names no time for a doubling time with jitter."""
-        pause = error.retry_after_seconds
-        if pause is None:
-            if seat.sent >= self._last_refusal:  # sent after the last news: a new episode
-                self._refusals += 1
-                self._last_refusal = now
-                self._slots.overloaded(seat.sent, now)
-            bound = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(self._refusals - 1, 10))
-            pause = bound * self._rng.uniform(0.5, 1.0)
-        self._pace.limited(now, pause, told=self._told)
 
     def _release(self, seat: Seat) -> None:
         self.in_flight -= 1

@@ -1,8 +1,8 @@
 """When a failed attempt is made again.
 
 Unavailable: up to six attempts with full jitter (each wait drawn evenly between 0 and a bound that doubles), or as long as the service
-asks. RateLimited: again without spending an attempt; the waiting itself is done by admission, for all calls of the endpoint together, so
-here only its total is capped. Everything else is final.
+asks. RateLimited: as often as it takes, without spending an attempt, each time after as long as the service asks; only the total is
+capped. That the other calls of the endpoint slow down too is admission's business. Everything else is final.
 """
 
 from __future__ import annotations
@@ -63,13 +63,14 @@ class _State:
 
     def __init__(self, patience: Patience, clock: Clock, rng: random.Random) -> None:
         self._patience, self._clock, self._rng = patience, clock, rng
-        self._failures = 0
+        self._failures = self._refusals = 0
         self._failing_since: float | None = None
         self._limited_since: float | None = None
 
     def stop(self, call: RetryCallState) -> bool:
         now = self._clock.monotonic()
         if isinstance(_error(call), RateLimited):
+            self._refusals += 1
             self._limited_since = now if self._limited_since is None else self._limited_since
             return now - self._limited_since >= self._patience.rate_limited_seconds
         self._failures += 1
@@ -78,12 +79,14 @@ class _State:
 
     def wait(self, call: RetryCallState) -> float:
         error = _error(call)
-        if isinstance(error, RateLimited):
-            return 0.0
-        bound = min(self._patience.longest_wait_seconds, self._patience.first_wait_seconds * 2.0 ** max(0, self._failures - 1))
-        drawn = self._rng.uniform(0.0, bound)
-        asked = error.retry_after_seconds if isinstance(error, Unavailable) else None
-        return drawn if asked is None else min(asked, self._patience.total_seconds) + min(drawn, 1.0)
+        limited = isinstance(error, RateLimited)
+        number = self._refusals if limited else self._failures
+        bound = min(self._patience.longest_wait_seconds, self._patience.first_wait_seconds * 2.0 ** min(number - 1, 30))
+        asked = error.retry_after_seconds if isinstance(error, RateLimited | Unavailable) else None
+        if asked is None:
+            return self._rng.uniform(0.0, bound)
+        longest = self._patience.rate_limited_seconds if limited else self._patience.total_seconds
+        return min(asked, longest) * self._rng.uniform(1.0, 1.1)  # not all at the same moment
 
 
 def _error(call: RetryCallState) -> BaseException | None:

@@ -106,7 +106,7 @@ def status_error(
     if status == 429:
         return RateLimited(message, status=status, retry_after_seconds=wait)
     if status >= 500 or status in _TRANSIENT:
-        reason = "overloaded" if status in (503, 529) else "server_error" if status >= 500 else "server_conflict"
+        reason = "overloaded" if status in (502, 503, 504, 529) else "server_error" if status >= 500 else "server_conflict"
         return Unavailable(message, reason=reason, status=status, retry_after_seconds=wait)
     return RequestRejected(message, reason=_rejection(status, codes, said[: 4 * _MAX_MESSAGE]), status=status)
 
