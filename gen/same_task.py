@@ -26,7 +26,8 @@ WORDS_PER_REPLACEMENT = 100  # one replaced word is forgiven per so many shared 
 WORDS_PER_ADDITION = 8  # one added word is forgiven per so many shared ones: "sort a list" is not "sort a list recursively"
 SHORTEST_SLIP = 4  # letters: below it one edit makes another word (cat, car)
 LONG_WORD = 6  # letters: from here on two swaps of neighbouring letters still are the same word
-MAX_SLIPS = 64  # different words on either side that are compared letter by letter; more are no slips but another text
+WORDS_PER_SLIP = 5  # one slip in so many words, and two, are looked for, at most MAX_SLIPS; more are another text, not slips
+MAX_SLIPS = 64
 
 _FUNCTION = """a an the this that these those it its of in on at by for from to with about into as and or but if then than so such is are
  was were be been being am do does did done have has had having will would shall should can could may might must i me my you your yours we
@@ -152,7 +153,8 @@ def similarity(one: Reading, other: Reading) -> float:
     missing, added = Counter(one.words), Counter(other.words)
     common = missing & added
     missing, added = missing - common, added - common
-    common += _pair_slips(missing, added, one.names | other.names)
+    most = min(MAX_SLIPS, 2 + len(one.words) // WORDS_PER_SLIP)
+    common += _pair_slips(missing, added, one.names | other.names, most=most)
     names = {_canonical(word) for word in (one.names & missing.keys()) | (other.names & added.keys())}
     known = _fold(common)
     missing, added = _fold(missing), _fold(added)
@@ -245,37 +247,40 @@ def _fold(words: Counter[str]) -> Counter[str]:
     return folded
 
 
-def _pair_slips(missing: Counter[str], added: Counter[str], names: frozenset[str]) -> Counter[str]:
-    """Take out of both the words that differ by a slip of the pen, and return them as the first text has them."""
+def _pair_slips(missing: Counter[str], added: Counter[str], names: frozenset[str], *, most: int) -> Counter[str]:
+    """Take out of both the words that differ by a slip of the pen, and return them as the first text has them.
+
+    With more than `most` different words left on both sides nothing is paired.
+    """
     paired: Counter[str] = Counter()
-    if max(len(missing), len(added)) > MAX_SLIPS:
+    if min(len(missing), len(added)) > most or max(len(missing), len(added)) > 2 * MAX_SLIPS:
         return paired
+    near: dict[str, list[str]] = {}
+    for word in added:
+        near.setdefault(word[0], []).append(word)
+        near.setdefault(_letters(word), []).append(word)
     for word in list(missing):
-        slip = next((other for other in added if _is_slip(word, other, names)), None)
-        while slip is not None and missing[word]:
-            count = min(missing[word], added[slip])
-            paired[word] += count
-            _take(missing, word, count)
-            _take(added, slip, count)
-            slip = next((other for other in added if _is_slip(word, other, names)), None)
+        for other in (*near.get(_letters(word), ()), *near.get(word[0], ())):
+            if (count := min(missing[word], added[other])) and _is_slip(word, other, names):
+                paired[word] += count
+                missing[word] -= count
+                added[other] -= count
     return paired
+
+
+def _letters(word: str) -> str:
+    return "".join(sorted(word)) if len(word) > 1 else ""
 
 
 def _is_slip(one: str, other: str, names: frozenset[str]) -> bool:
     if abs(len(one) - len(other)) > 1:
         return False
-    if sorted(one) == sorted(other):
+    if _letters(one) == _letters(other):
         swaps = 2 if len(one) >= LONG_WORD and one not in names and other not in names else 1
         return OSA.distance(one, other, score_cutoff=swaps) <= swaps
     if min(len(one), len(other)) < SHORTEST_SLIP or one[0] != other[0] or one in names or other in names:
         return False
     return not any(map(str.isdigit, one + other)) and OSA.distance(one, other, score_cutoff=1) <= 1
-
-
-def _take(words: Counter[str], word: str, count: int) -> None:
-    words[word] -= count
-    if not words[word]:
-        del words[word]
 
 
 def _digest(text: str) -> int:

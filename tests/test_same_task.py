@@ -9,6 +9,10 @@ from hypothesis import strategies as st
 from gen.same_task import MAX_CHARS, read, same_task, similarity, unpack
 
 POEM = "Write a short poem about the harbour of Lisbon in winter, in two stanzas."
+RULES = (
+    "Draft a notice for the residents of a quiet street: cyclists may park beside the fountain, delivery vans leave before noon, trucks "
+    "heavier than the bridge allows turn around at the bakery, dogs stay on a leash, music ends when the church bell rings at night."
+)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +54,9 @@ def test_another_wording_is_the_same_task(one: str, other: str) -> None:
         pytest.param("Write a Python function to sort a list.", "Write a Rust function to sort a list.", id="programming language"),
         pytest.param("Write a C++ program that adds numbers.", "Write a C program that adds numbers.", id="C and C++"),
         pytest.param("Write a function to sort a list.", "Write a recursive function to sort a list.", id="a condition more"),
+        pytest.param(RULES, RULES.replace("may park", "may not park"), id="negation in a long text"),
+        pytest.param(RULES, RULES.replace("before", "after").replace("heavier", "lighter"), id="polarity in a long text"),
+        pytest.param(RULES, RULES.replace("delivery vans", "delivery vans of Ontario"), id="a name more in a long text"),
         pytest.param("Summarize the article.", "Translate the article.", id="another verb"),
         pytest.param("😀", "😡", id="symbols only"),
     ],

@@ -9,7 +9,7 @@ from gen.same_task import read, similarity, unpack
 from gen.turns import On, part
 from gen.types import Sample, Verdict, kept, rejected
 
-_LEEWAY = 0.7  # of the threshold: slips of the pen lower the overlap of the sets, the verification forgives them
+_LEEWAY = 0.8  # of the threshold: slips of the pen lower the overlap of the sets, the verification forgives them
 _MOST_VERIFIED = 64  # candidates with the same figures, the most alike first
 
 
