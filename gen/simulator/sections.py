@@ -14,6 +14,7 @@ Role = Literal["topic", "persona", "feedback", "document", "answer", "instructio
 
 _MAX_CHARACTERS = 60_000
 _MAX_BLOCKS = 64
+_MAX_OPENED = 256  # lines that look like the beginning of a block: each unclosed one is searched to the end of the prompt
 _TAG = re.compile(r"\s{0,8}<([A-Za-z][A-Za-z0-9_-]{0,30})(\s[^<>\n]{0,100})?>")
 _FENCE = re.compile(r"\s{0,3}(```|~~~|\"\"\")\s{0,3}([A-Za-z]{0,12})\s{0,8}$")
 _LABEL = re.compile(r"\s{0,3}(?:#{1,6}\s{0,2}|\*\*|\[)?([A-Za-z][A-Za-z0-9 _'-]{0,40}?)\s?(?:#{1,6}|\*\*|\])?\s?:(?:\*\*)?\s{0,3}(.*)$")
@@ -108,9 +109,10 @@ def take_apart(prompt: str) -> Sections:
     lines = prompt.split("\n")
     frame: list[str] = []
     blocks: list[Block] = []
-    place = 0
+    place = opened = 0
     while place < len(lines):
-        taken, after = _block_at(lines, place, frame) if len(blocks) < _MAX_BLOCKS else (None, place)
+        opened += _may_open(lines[place])
+        taken, after = _block_at(lines, place, frame) if len(blocks) < _MAX_BLOCKS and opened < _MAX_OPENED else (None, place)
         if taken is None:
             frame.append(lines[place])
             place += 1
@@ -122,6 +124,10 @@ def take_apart(prompt: str) -> Sections:
 
 
 _SINGULAR = frozenset().union(*(cues for _, cues in _ROLES))
+
+
+def _may_open(line: str) -> bool:
+    return line.lstrip()[:1] in ("<", "`", "~", '"') or "BEGIN " in line[:12]
 
 
 def _block_at(lines: list[str], place: int, frame: list[str]) -> tuple[Block | None, int]:
@@ -192,7 +198,7 @@ def _labelled(lines: list[str], place: int, label: str, role: Role, rest: str) -
     after = place + 1
     while after < len(lines):
         line = lines[after]
-        if role in _LINE_ONLY and "".join(collected).strip():
+        if role in _LINE_ONLY and collected[-1].strip():
             break
         starts_block = _TAG.match(line) or _RULE.match(line) or _announces(line)
         if starts_block or (not lines[after - 1].strip() and "".join(collected[-3:]).strip() and _ASKS.match(line)):

@@ -29,6 +29,7 @@ from gen.types import Json, Message
 _ITEM_FLAWS = ("duplicate", "near_duplicate", "wrong_language", "too_short", "pii", "secret", "template_leak", "unsafe")
 _REPLY_FLAWS = ("refusal", "cut_off", "repetitive", "broken_json")
 _ANSWER_FLAWS = tuple(TEXT_FLAWS)
+_JSON_ANSWER_FLAWS = ("refusal", "wrong_language", "too_short", "cut_off", "broken_json")  # those that leave no JSON to spoil from within
 _AGAIN = 0.15  # share of the usual flaw rates on a reply to a prompt that tells why the last one was rejected
 _FOLLOW_UPS = (
     "Thanks. And what changes once {situation}?",
@@ -82,7 +83,7 @@ def _written(options: SimulatorOptions, asked: Asked, key: str, *, raw: Raw | No
     elif asked.schema is not None:
         text = _filled(asked, Content(asked, rng, answer=_answer_text(asked, flaw, rng, luck) if asked.kind == "answer" else ""))
     elif asked.kind == "answer":
-        text = write_answer(asked, rng) if asked.json else _answer_text(asked, flaw, rng, luck)
+        text = _answer_text(asked, flaw, rng, luck)
     elif asked.json:
         text = _filled(replace(asked, schema=_default_schema(asked)), Content(asked, rng))
     else:
@@ -101,7 +102,7 @@ def _drawn(rates: Mapping[str, float], asked: Asked, luck: Random) -> str:
     if asked.kind in ("instructions", "rewrite"):
         fitting = {*_ITEM_FLAWS, *_REPLY_FLAWS}
     elif asked.kind == "answer":
-        fitting = {*_ANSWER_FLAWS, "broken_json"}
+        fitting = set(_JSON_ANSWER_FLAWS if asked.json and asked.schema is None else (*_ANSWER_FLAWS, "broken_json"))
     else:
         fitting = {"broken_json"}
     if not asked.json:
@@ -146,7 +147,7 @@ def _flawed_item(item: str, flaw: str, asked: Asked, luck: Random) -> str:
 
 
 def _answer_text(asked: Asked, flaw: str, rng: Random, luck: Random) -> str:
-    text = write_answer(replace(asked, json=False, schema=None), rng)
+    text = write_answer(asked if asked.schema is None else replace(asked, json=False, schema=None), rng)
     if flaw in _ANSWER_FLAWS and flaw not in ("refusal", "cut_off"):
         return TEXT_FLAWS[flaw](text, luck)
     return text

@@ -84,7 +84,7 @@ def with_personal_data(text: str, rng: Random) -> str:
     """The text with an invented e-mail address, telephone or card number."""
     address = f"{rng.choice(_FIRST)}.{rng.choice(_LAST)}{rng.randint(1, 99)}@{rng.choice(_HOSTS)}"
     address += f"{rng.randint(1, 99)}.{rng.choice(_ENDINGS)}"
-    telephone = f"+44 20 7946 0{rng.randint(100, 999)}"  # a range that is kept free for fiction
+    telephone = f"+49 30 23125 {rng.randint(100, 999)}"  # a range that Germany keeps free for fiction
     sentence = rng.choice(
         (
             f"For details write to {address}.",

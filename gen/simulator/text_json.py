@@ -159,11 +159,11 @@ def _judged(name: str, content: Content, low: float, high: float) -> float:
     names = [label.lower() for label in labels(asked)]
     named = [names.index(token) for token in re.findall(r"[a-z]+|\d+", name.lower()) if token in names]
     place = named[-1] if named else content.place
-    top = quality_rank(content, place)
+    top = _capped_quality(content, place)
     return low + (high - low) * top
 
 
-def quality_rank(content: Content, place: int) -> float:
+def _capped_quality(content: Content, place: int) -> float:
     """The quality of a candidate, never above that of one that was ranked before it."""
     asked, order = content.asked, content.best_first()
     before = order[: order.index(place) + 1]

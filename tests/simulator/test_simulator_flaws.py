@@ -69,7 +69,7 @@ def test_repetitive_answers_loop() -> None:
 def test_personal_data_is_invented_and_well_formed() -> None:
     text = "\n".join(answers(pii=1.0))
     cards = re.findall(r"\b4\d{3} \d{4} \d{4} \d{4}\b", text)
-    numbers = re.findall(r"\+44 [\d ]{10,13}", text)
+    numbers = re.findall(r"\+49 30 23125 \d{3}", text)
     assert cards
     assert all(luhn.is_valid(card.replace(" ", "")) for card in cards)
     assert numbers
@@ -122,6 +122,12 @@ def test_json_breaks_only_where_json_was_asked_for() -> None:
             broken += 1
     assert broken >= 38
     assert answers(broken_json=1.0) == answers()
+
+
+def test_an_answer_in_json_is_flawed_as_a_whole() -> None:
+    question = 'Extract the facts as JSON with the keys who and what: "Anna must call."'
+    assert json.loads(write(question, pii=1.0).text).keys() == {"who", "what"}
+    assert write(question, too_short=1.0).text.count(" ") <= 3
 
 
 def test_a_judges_reply_breaks_only_as_json() -> None:
