@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gen.asking import Asking, Reply
@@ -53,7 +53,7 @@ class Answering:
         sampling = sampling_for(self.sampling, asking.task.attempt if feedback else 0, feedback.reason if feedback else "")
         reply = await asking.ask(self.model, messages, part="answer", step=step, position=place, prompt=prompt.ref, sampling=sampling)
         if isinstance(reply, Malformed):
-            return reply
+            return after(reply, before)
         turns = [Message("user", instruction), Message("assistant", reply.response.text.strip())]
         whole = [Message("system", self.system), *turns] if self.system else turns
         return asking.sample(place, whole, [*before, reply], notes=notes)
@@ -67,6 +67,15 @@ def instructions_in(asking: Asking, asked: Reply, count: int) -> list[str] | Mal
     return asking.malformed(
         0, "unreadable_list", text=asked.response.text, detail=f"finish reason {asked.response.finish_reason}", replies=[asked]
     )
+
+
+def after(failed: Malformed, replies: Sequence[Reply]) -> Malformed:
+    """The same failure with the replies that led to it on record, so that their cost is accounted for."""
+    known = failed.provenance
+    requests = dict.fromkeys([*(reply.response.key for reply in replies if reply.response.key), *known.requests])
+    prompts = dict.fromkeys([*(reply.prompt for reply in replies if reply.prompt), *known.prompts])
+    simulated = known.simulated or any(reply.response.simulated for reply in replies)
+    return replace(failed, provenance=replace(known, requests=tuple(requests), prompts=tuple(prompts), simulated=simulated))
 
 
 def second_attempt(turn: Turn) -> dict[str, Json]:

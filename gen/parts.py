@@ -9,13 +9,16 @@ from typing import Any, Literal
 
 from gen import plugins
 from gen.errors import InputError, RecipeError
+from gen.llm.provider import CAPABILITIES
 from gen.pipeline import NamedGate, Plan
-from gen.recipe import Config, KeyPath, PluginLine, Recipe
+from gen.recipe import Config, KeyPath, ModelLine, PluginLine, Recipe
 from gen.sequences import ENDED_BY_ITSELF, SequenceSpec
 from gen.sources import personas, seed_tasks, topics
 from gen.types import SequenceEnd, Sources, freeze
 
 MAX_SLOTS = 512  # the window of tasks is twice this; more requests in flight than that belong into several processes
+# platform.openai.com/docs/models: what OpenAI's own cloud still serves at /v1/completions
+_HOSTED_COMPLETIONS = ("gpt-3.5-turbo-instruct", "davinci-002", "babbage-002")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +46,17 @@ def build_parts(recipe: Recipe, sources: Sources | None = None) -> Parts:
     Raises RecipeError with file, line and key.
     """
     config = recipe.config
-    sources = sources or read_sources(recipe)
     judges = {line.title: _built(recipe, "judges", place, line) for place, line in enumerate(config.judges)}
     strategies = {line.title: _built(recipe, "strategies", place, line) for place, line in enumerate(config.strategies)}
+    sources = sources or read_sources(recipe, personas_wanted=any(getattr(one, "needs_personas", False) for one in strategies.values()))
     pairs = {line.name: _built(recipe, "pairs", place, line) for place, line in enumerate(config.pairs)}
     for room, built in (("strategies", strategies), ("judges", judges), ("pairs", pairs)):
         for place, part in enumerate(built.values()):
             _check_models(recipe, (room, place), part)
             _check_judge(recipe, (room, place), part, judges)
+    for place, strategy in enumerate(strategies.values()):
+        _check_raw_prompts(recipe, ("strategies", place), config.strategies[place].name, strategy)
+        _check_sources(recipe, ("strategies", place), strategy, sources)
     gates = tuple(_gate(recipe, place, line, judges) for place, line in enumerate(config.gates))
     return Parts(
         sources=sources,
@@ -63,8 +69,9 @@ def build_parts(recipe: Recipe, sources: Sources | None = None) -> Parts:
     )
 
 
-def read_sources(recipe: Recipe) -> Sources:
-    """Read the files that `sources` names; the shipped seed tasks stand in where the recipe names none."""
+def read_sources(recipe: Recipe, *, personas_wanted: bool = False) -> Sources:
+    """Read the files that `sources` names; the shipped seed tasks stand in where the recipe names none, the shipped personas where they
+    are wanted and it names none."""
     lines, folder = recipe.config.sources, recipe.folder
 
     def read(room: Any, key: str, value: Any) -> Any:
@@ -76,7 +83,7 @@ def read_sources(recipe: Recipe) -> Sources:
     return Sources(
         topics=read(topics, "topics", lines.topics) if lines.topics is not None else (),
         seed_tasks=read(seed_tasks, "seed_tasks", lines.seed_tasks),
-        personas=read(personas, "personas", lines.personas) if lines.personas is not None else (),
+        personas=read(personas, "personas", lines.personas) if personas_wanted or lines.personas is not None else (),
     )
 
 
@@ -174,6 +181,34 @@ def _check_models(recipe: Recipe, path: KeyPath, part: Any) -> None:
             key = next((name for name in plugins.options(type(part)) if getattr(part, name) == model), "model")
             right = sorted(recipe.config.models)
             raise recipe.error((*path, key), f"no model '{model}' under models: {plugins.suggest(model, right)}")
+
+
+def _check_raw_prompts(recipe: Recipe, path: KeyPath, name: str, part: Any) -> None:
+    """A part that `needs_raw_prompt` and a model that only chats: better said now than after the first calls."""
+    for model in part.models if getattr(part, "needs_raw_prompt", False) else ():
+        problem = _only_chat(recipe.config.models[model])
+        if problem:
+            advice = "take a model on a server with /v1/completions (vLLM, llama.cpp), or the simulator"
+            raise recipe.error((*path, "model"), f"{name} needs raw prompts; {problem}: {advice}")
+
+
+def _only_chat(line: ModelLine) -> str:
+    """Why raw prompts cannot be sent to a model; empty when they can. An unknown provider is found where the models are checked."""
+    capabilities = CAPABILITIES.get(line.provider)
+    if capabilities is not None and not capabilities.raw_prompts:
+        return f"provider '{line.provider}' has only chat"
+    own_cloud = line.provider == "openai" and line.base_url in (None, CAPABILITIES["openai"].base_url)
+    return f"OpenAI's '{line.model}' has only chat" if own_cloud and not line.model.startswith(_HOSTED_COMPLETIONS) else ""
+
+
+def _check_sources(recipe: Recipe, path: KeyPath, strategy: Any, sources: Sources) -> None:
+    """A strategy with a method `check_sources` says whether it can work with them."""
+    if not hasattr(strategy, "check_sources"):
+        return
+    try:
+        strategy.check_sources(sources)
+    except RecipeError as error:
+        raise recipe.error(path, error) from error
 
 
 def _check_judge(recipe: Recipe, path: KeyPath, part: Any, judges: Mapping[str, Any]) -> None:
