@@ -89,7 +89,7 @@ def near(codes: frozenset[str]) -> bool:
 def english_words(text: str) -> tuple[int, int]:
     """How many words of the beginning are frequent in English and in no other language, and how many are frequent in English at all."""
     found = _ASCII_WORD.findall(text[:READ].lower())
-    return sum(word in _ENGLISH for word in found), sum(word in _COMMON_ENGLISH for word in found)
+    return sum(map(_ENGLISH.__contains__, found)), sum(map(_COMMON_ENGLISH.__contains__, found))
 
 
 def second_opinion(text: str) -> str:
@@ -192,7 +192,7 @@ def _by_script(text: str) -> str:
 def _english_share(lowered: str) -> float:
     """The share of words that only English has; 0 when there are too few to be sure."""
     found = _ASCII_WORD.findall(lowered)
-    hits = sum(word in _ENGLISH for word in found)
+    hits = sum(map(_ENGLISH.__contains__, found))
     return hits / len(found) if hits >= _ENGLISH_WORDS and hits >= _ENGLISH_SHARE * len(found) else 0.0
 
 

@@ -208,24 +208,26 @@ def _echo(text: str, prompts: tuple[str, ...]) -> str:
     reply = " ".join(tokens)
     for prompt in prompts:
         head, _, rest = capped(prompt).strip().partition("\n")
-        if _ASKS_COPY.search(head[:400]):
-            continue
         if any(_similar(part, reply) for part in {prompt, head}):
-            return "the prompt again"
-        if len(words(head)) >= _WHOLE_ECHO_WORDS and normalise(text[: 2 * len(head)]).startswith(normalise(head)):
-            return "begins with the whole prompt"
-        if rest and _same_input(rest, text, reply, edit=_ASKS_EDIT.search(head[:400]) is not None):
-            return "the prompt's input again"
+            detail = "the prompt again"
+        elif len(words(head)) >= _WHOLE_ECHO_WORDS and normalise(text[: 2 * len(head)]).startswith(normalise(head)):
+            detail = "begins with the whole prompt"
+        elif rest and _same_input(rest, text, reply, head):
+            detail = "the prompt's input again"
+        else:
+            continue
+        if not _ASKS_COPY.search(head[:400]):
+            return detail
     return ""
 
 
-def _same_input(rest: str, text: str, reply: str, *, edit: bool) -> bool:
+def _same_input(rest: str, text: str, reply: str, head: str) -> bool:
     """Whether the reply is the input. Where the input was to be changed, only an unchanged one counts, and code may have been right."""
     label, _, unlabelled = rest.strip().partition(":")
-    parts = (rest, unlabelled) if len(label) < 20 else (rest,)
-    if edit:
-        return code_share(text) < 0.5 and any("".join(part.split()).strip("\"'") == "".join(text.split()).strip("\"'") for part in parts)
-    return any(_similar(part, reply) for part in parts)
+    parts = [part for part in ((rest, unlabelled) if len(label) < 20 else (rest,)) if _similar(part, reply)]
+    if not parts or not _ASKS_EDIT.search(head[:400]):
+        return bool(parts)
+    return code_share(text) < 0.5 and any("".join(part.split()).strip("\"'") == "".join(text.split()).strip("\"'") for part in parts)
 
 
 def _similar(part: str, reply: str) -> bool:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import eq
 
 from gen.text import capped, code_share, contents, lines, ngrams, words
 from gen.types import Sample, Verdict, kept, rejected
@@ -105,7 +106,7 @@ class Repetition:
 
 def _longest_run(tokens: tuple[str, ...]) -> int:
     """How often one word of two letters and more comes in a row, where that is more than `_WORD_RUN` times; else 0."""
-    if len(tokens) - len(set(tokens)) < _WORD_RUN:
+    if sum(map(eq, tokens, tokens[1:])) < _WORD_RUN:
         return 0
     runs = (sum(1 for _ in group) for word, group in groupby(tokens) if len(word) > 1 and word.isalpha())
     longest = max(runs, default=0)
