@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,14 @@ def test_a_reader_never_sees_the_file_before_it_is_whole(tmp_path: Path) -> None
         file.write(b"half")
         assert not target.exists()
     assert target.read_bytes() == b"half"
+
+
+def test_the_bytes_are_on_the_disk_before_the_name_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, seen = tmp_path / "rows.jsonl", []
+    sync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (seen.append(target.exists()), sync(descriptor)))
+    write_text(target, "text")
+    assert seen == [False, True]  # the file before the rename, its folder after it
 
 
 def test_a_folder_in_the_way_is_a_storage_error(tmp_path: Path) -> None:

@@ -91,6 +91,14 @@ def test_cost_counts_each_reply_once(build: Build) -> None:
     assert figure.curve[-1][1] == pytest.approx(figure.per_accepted, rel=0.02)
 
 
+def test_candidates_of_one_task_share_its_replies(build: Build) -> None:
+    record = build(30)
+    outcome = next(one for one in record.outcomes() if one.accepted)
+    first, second = gather(replace(record, outcomes=lambda: [outcome, outcome])).candidates
+    assert (first.calls, second.calls, second.cost) == (3, 0, 0)
+    assert first.cost == pytest.approx(0.002)
+
+
 def test_an_unknown_price_is_unknown_and_never_nothing(build: Build) -> None:
     record = build(20, priced=False)
     figures = figures_of(record)
