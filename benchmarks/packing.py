@@ -31,25 +31,32 @@ def textbook_lengths(count: int) -> np.ndarray:
 def first_fit(lengths: list[int]) -> int:
     """Each sequence into the first row with room."""
     free: list[int] = []
-    for size in lengths:
-        place = next((index for index, room in enumerate(free) if room >= size), None)
-        if place is None:
-            free.append(LIMIT - size)
-        else:
-            free[place] -= size
-    return len(free)
+    members: list[list[int]] = []
+    for position, size in enumerate(lengths):
+        place = next((index for index, room in enumerate(free) if room >= size), len(free))
+        if place == len(free):
+            free.append(LIMIT)
+            members.append([])
+        free[place] -= size
+        members[place].append(position)
+    return len(members)
 
 
 def best_fit_decreasing(lengths: list[int]) -> int:
     """Longest first, each into the row with the least room that still fits."""
-    free: list[int] = []
-    rows = 0
-    for size in sorted(lengths, reverse=True):
-        place = bisect.bisect_left(free, size)
-        room = free.pop(place) if place < len(free) else LIMIT
-        rows += room == LIMIT
-        bisect.insort(free, room - size)
-    return rows
+    free: list[tuple[int, int]] = []  # room and row, sorted
+    members: list[list[int]] = []
+    for position in sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True):
+        size = lengths[position]
+        place = bisect.bisect_left(free, (size, 0))
+        if place == len(free):
+            free.append((LIMIT, len(members)))
+            members.append([])
+        room, row = free.pop(place)
+        members[row].append(position)
+        if room > size:
+            bisect.insort(free, (room - size, row))
+    return len(members)
 
 
 def trl_best_fit(lengths: list[int]) -> int:

@@ -18,6 +18,7 @@ from transformers import AutoTokenizer
 
 from gen.chat_template import Unfit
 from gen.errors import InputError
+from gen.loss_mask import Rendered
 from gen.resources import resource
 from gen.templating import Encoded, Templating, open_templating
 from gen.types import Message, Sample
@@ -410,3 +411,14 @@ def test_any_text_is_encoded_whole_or_dropped_with_a_reason(contents: list[str])
 @cache
 def open_shipped() -> Templating:
     return open_templating(resource("data", "tokenizer"))
+
+
+@pytest.mark.parametrize("legacy", [True, False], ids=["before_every_section", "before_the_first"])
+def test_a_space_that_the_tokenizer_puts_before_a_text_is_not_put_before_an_answer(tmp_path: Path, legacy: bool) -> None:
+    base = write_tokenizer(tmp_path / "base", sentencepiece_like(legacy=legacy), ("</s>",), (None, "</s>"), None)
+    templating = open_templating(base, chat_template="alpaca")
+    rendered = templating.rendered(TWO.messages)
+    assert isinstance(rendered, Rendered)
+    result = encoded(templating, TWO)
+    assert result.ids.tolist() == AutoTokenizer.from_pretrained(base)(rendered.text, add_special_tokens=False)["input_ids"]
+    assert runs(templating, result) == ["Four.</s>", "It is six, of course.</s>"]
