@@ -214,15 +214,24 @@ def _fill(
     left = dict(free)
     chosen: dict[str, set[str]] = {}
     rest = ranking[0]
-    for split in sorted((one for one in ranking if one != rest), key=lambda one: (one != LOCKED_SPLIT, wanted[one], one)):
+    small = sorted((one for one in ranking if one != rest), key=lambda one: (one != LOCKED_SPLIT, wanted[one], one))
+    open_places = {split: max(0, quota[split] - counts.get(split, 0)) for split in small}
+    for at, split in enumerate(small):
         if split not in needy and not counts.get(split):
             continue
         reserve = sum(1 for one in needy if one not in chosen and one != split)
-        chosen[split] = _take(left, split, quota[split] - counts.get(split, 0), needs_one=split in needy, reserve=reserve, seed=seed)
+        room = _fair_room(left, open_places[split], sum(open_places[one] for one in small[at:]))
+        chosen[split] = _take(left, split, room, needs_one=split in needy, reserve=reserve, seed=seed)
         for name in chosen[split]:
             del left[name]
     chosen[rest] = set(left)
     return chosen
+
+
+def _fair_room(left: Mapping[str, int], room: int, wanted: int) -> int:
+    """The room of a split, cut where one huge unit leaves too few others for all small splits: each then gets its part of them."""
+    supply = sum(size for size in left.values() if size <= 2 * room)
+    return room if supply >= wanted else -(-supply * room // wanted)
 
 
 def _take(left: Mapping[str, int], split: str, room: int, *, needs_one: bool, reserve: int, seed: int) -> set[str]:
