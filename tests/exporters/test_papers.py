@@ -28,7 +28,7 @@ from gen.record import Export, RunRecord
 from gen.types import Message, Outcome, Sample, Score, SequenceEnd
 
 Build = Callable[..., RunRecord]
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden" / "run"
 PAPERS = {paper.file: paper for paper in (DataCard(), QualityReport(), Report(), Readme())}
 HOSTILE = (
     "<script>alert(1)</script>",
