@@ -4,8 +4,8 @@ Best-fit decreasing takes the longest sequence first and puts it into the row wh
 One sequence at a time that is n searches. But lengths are whole numbers up to `max_length`, so rows with the same free space r are
 interchangeable: if r is the smallest free space that holds s, one such row takes floor(r / s) sequences of length s in a run, since
 after each the same row is again the tightest fit. So a whole group of rows is filled in one array operation, and the work grows
-with the number of different lengths, not of sequences; the free spaces in use are the bits of one integer. The rows are those of
-the plain algorithm, up to the names of equal ones.
+with the number of different lengths, not of sequences; the free spaces in use are the bits of one integer. The rows are as
+full as those of the plain algorithm; which of two equally full rows takes a sequence is a tie that both may break their own way.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gen.packing import efficiency, lower_bound, pack_lengths
@@ -50,11 +50,12 @@ def test_every_sequence_is_in_exactly_one_row_and_no_row_is_too_long(case: tuple
 
 
 @given(CASES)
+@example(([1, 17, 19, 27, 29], 47))  # a tie: two rows are equally full when the last sequence comes
 @settings(deadline=None)
-def test_the_rows_are_those_of_the_plain_algorithm(case: tuple[list[int], int]) -> None:
+def test_the_rows_are_as_full_as_those_of_the_plain_algorithm(case: tuple[list[int], int]) -> None:
     lengths, limit = case
-    ours = sorted(sorted(lengths[index] for index in row.tolist()) for row in pack_lengths(lengths, limit))
-    assert ours == sorted(sorted(row) for row in naive_best_fit(lengths, limit))
+    ours = sorted(sum(lengths[index] for index in row.tolist()) for row in pack_lengths(lengths, limit))
+    assert ours == sorted(sum(row) for row in naive_best_fit(lengths, limit))
 
 
 @pytest.mark.parametrize("seed", range(5))
