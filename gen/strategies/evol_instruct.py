@@ -54,7 +54,8 @@ class EvolInstruct:
 
     `rounds` is how often an instruction is evolved at most, `operations` what may happen to it. `judge_model` says whether an evolution
     gained anything, `answer_model` answers; both are `model` unless named. With topics the starting instructions are written by `model`,
-    without they are the recipe's seed tasks. `lag` is as in self_instruct.
+    without they are the recipe's seed tasks. `lag` is as in self_instruct, and the first `lag` tasks of a topic find nothing to evolve but
+    new starts: shorter gives more rounds to a small goal.
     """
 
     model: str
@@ -67,7 +68,7 @@ class EvolInstruct:
     temperature: float | None = None
     answer_temperature: float | None = None
     max_tokens: int | None = None
-    lag: int = 16
+    lag: int = 8
 
     def __post_init__(self) -> None:
         check_bounds(self, rounds=(1, 20), temperature=(0, 2), answer_temperature=(0, 2), max_tokens=(1, 1_000_000), lag=(1, 1000))
@@ -107,7 +108,7 @@ class EvolInstruct:
             return {**same, **again}
         others = [one for one in self.operations if one != task.inputs["operation"]] or list(self.operations)
         shown = {} if "before" in same else {"examples": task.inputs.get("examples", ())}
-        return {**same, **shown, **again, "operation": rng.choice(others)}
+        return {**same, **shown, "parent": again["parent"], "feedback": again["feedback"], "operation": rng.choice(others)}
 
     async def run(self, task: Task, pool: Pool, generate: Generate) -> list[Sample | Malformed]:  # noqa: ARG002
         """One candidate by up to four calls: a start where none is given, the evolution, the judgement, the answer."""
@@ -149,7 +150,7 @@ class _Evolution:
     async def _first(self) -> str | Malformed:
         """A starting instruction of the topic."""
         inputs, prompt = self.asking.task.inputs, load("evol_instruct/first")
-        messages = prompt.render(topic=self.asking.task.topic, count=1, examples=inputs.get("examples", ()), feedback=None)
+        messages = prompt.render(topic=self.asking.task.topic, count=1, examples=inputs.get("examples", ()), feedback=self.feedback)
         reply = await self._ask(self.options.model, messages, "first", prompt.ref, Sampling(temperature=self.options.temperature))
         if isinstance(reply, Malformed):
             return reply
