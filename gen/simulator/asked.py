@@ -49,7 +49,8 @@ _COMPARE = re.compile(r"\b(?:better|prefer|compar|rank|which|best|winner|choose)
 _YES_NO = re.compile(r"\byes\b.{0,12}\bno\b|\btrue or false\b|\bnot equal\b|\bunequal\b|\bsupported or\b", re.I)
 _VERDICT = re.compile(r"\bverdict|\bequal\b|same depth|\bdid the\b|\bis the\b", re.I)
 _CRITIQUE = re.compile(r"critiqu|criticis|criticiz|weakness|find fault|what is wrong|shortcoming", re.I)
-_REVISE = re.compile(r"\b(?:revis|improv|correct|repair|fix|better answer|answer again|new answer)", re.I)
+_CHECK = re.compile(r"\b(?:check|verif|support|faithful|grounded|contradict|claims?|whether|decide)", re.I)
+_REVISE = re.compile(r"\b(?:revis|improv|correct|repair|fix|better answer|answer again\b|new answer)", re.I)
 _AGAIN = re.compile(
     r"\brejected\b|did not pass|earlier (?:answer|attempt|version|reply)|"
     r"(?:last|previous) (?:attempt|answer|version|reply)|try again|refused before",
@@ -222,6 +223,8 @@ def _kind(asking: str, sections: Sections, model: str) -> Kind:
         return "judge"
     if answers and _REVISE.search(asking):
         return "answer"
+    if answers and _CHECK.search(asking):
+        return "judge"
     if instructions and not answers and _REWRITE.search(asking):
         return "rewrite"
     found = _WRITE.search(asking)

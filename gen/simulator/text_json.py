@@ -12,7 +12,7 @@ from gen.simulator.asked import Asked
 from gen.simulator.lexicon import domain_for
 from gen.simulator.text_answers import answer_sentences, document_sentences
 from gen.simulator.text_quality import quality
-from gen.simulator.text_verdicts import harms, judged_text, labels, ranking, reason, same_task, score, yes
+from gen.simulator.text_verdicts import harms, judged_text, labels, ranking, reason, same_task, score, supported, yes
 from gen.types import Json
 
 _MAX_DEPTH = 12
@@ -30,6 +30,7 @@ _NAMES: tuple[tuple[str, frozenset[str]], ...] = (
     ("topic", frozenset("topic subject title heading category domain name".split())),
 )
 _HARMLESS = frozenset("harm harmlessness safety".split())  # aspects on which an ordinary answer gets the best mark
+_SUPPORT = frozenset("supported grounded faithful entailed covered".split())
 _MOSTLY_FALSE = frozenset(
     "equal same identical refusal refused unsafe harmful duplicate violation flagged toxic contains problem error wrong truncated".split()
 )
@@ -172,6 +173,8 @@ def _capped_quality(content: Content, place: int) -> float:
 
 def _boolean(name: str, content: Content) -> bool:
     asked = content.asked
+    if _cue(name, _SUPPORT) and asked.document:
+        return supported(_last_claim(content), asked.document)
     if _cue(name, _MOSTLY_FALSE):
         return same_task(asked) or content.rng.random() < 0.06
     return yes(asked, content.rng)
@@ -186,11 +189,14 @@ def _option(options: list[Any], name: str, content: Content) -> Json:
         found = next((place for place, option in enumerate(lowered) if re.findall(r"[a-z]+|\d+", option)[-1:] == [best]), None)
         if found is not None:
             return options[found]
+    if "supported" in lowered and len(options) > 1 and asked.document:
+        place = lowered.index("supported")
+        return options[place if supported(_last_claim(content), asked.document) else (place + 1) % len(options)]
     equal = [place for place, option in enumerate(lowered) if option in ("equal", "same")]
     if equal and len(options) > 1:
         others = [option for place, option in enumerate(options) if place not in equal]
         return options[equal[0]] if same_task(asked) or rng.random() < 0.06 else others[0]
-    for right, wrong in (("yes", "no"), ("true", "false"), ("supported", "not_supported"), ("safe", "unsafe"), ("pass", "fail")):
+    for right, wrong in (("yes", "no"), ("true", "false"), ("safe", "unsafe"), ("pass", "fail")):
         if right in lowered and wrong in lowered:
             return options[lowered.index(right if yes(asked, rng) else wrong)]
     numbers = [option for option in options if isinstance(option, int | float) and not isinstance(option, bool)]
@@ -249,6 +255,11 @@ def _by_role(role: str, name: str, content: Content) -> str:
     if _cue(name, {"score", "rating", "grade"}):
         return str(round(score(asked, rng)))
     return answer_sentences(asked.text, 1, rng, context=asked.topic)[0]
+
+
+def _last_claim(content: Content) -> str:
+    """The claim that was written last, the whole answer where none was."""
+    return content.claims[(content.used - 1) % len(content.claims)] if content.claims and content.used else judged_text(content.asked)
 
 
 def _claims(content: Content) -> list[str]:

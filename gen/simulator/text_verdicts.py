@@ -83,7 +83,7 @@ def ranking(asked: Asked, rng: Random) -> list[int]:
 def yes(asked: Asked, rng: Random) -> bool:
     """The answer to a yes/no question: no where a claim shares too little with its document or an answer is at fault, else mostly yes."""
     if asked.document and asked.candidates:
-        return _supported(asked.candidates[0].text, asked.document)
+        return supported(asked.candidates[0].text, asked.document)
     if asked.candidates and faults(asked.candidates[0].text):
         return False
     return rng.random() < 0.92
@@ -129,7 +129,8 @@ def same_task(asked: Asked) -> bool:
     return bool(first) and len(first & second) >= 0.9 * max(len(first), len(second))
 
 
-def _supported(claim: str, document: str) -> bool:
+def supported(claim: str, document: str) -> bool:
+    """Whether at least half of a claim's content words occur in the document."""
     words = set(content_words(claim))
     return not words or len(words & set(content_words(document))) >= 0.5 * len(words)
 

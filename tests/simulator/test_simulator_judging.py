@@ -115,6 +115,19 @@ def test_a_claim_is_supported_by_its_document_alone() -> None:
     assert say(prompt.format("Bees collect nectar in early spring.")) == "No"
 
 
+def test_each_claim_of_an_answer_is_held_to_the_document() -> None:
+    prompt = """Check every claim of the answer against the document.
+BEGIN DOCUMENT 100003
+Our archive keeps all paper files for ten years in the cellar.
+END DOCUMENT 100003
+BEGIN ANSWER 100003
+The archive keeps the paper files for ten years. Wild bees collect nectar and pollen in early spring.
+END ANSWER 100003
+Reply with JSON only: {"claims": [{"claim": "…", "supported": true}]}"""
+    value = json.loads(say(prompt))
+    assert [(entry["claim"][:9], entry["supported"]) for entry in value["claims"]] == [("The archi", True), ("Wild bees", False)]
+
+
 def test_two_instructions_are_equal_only_when_they_hardly_differ() -> None:
     prompt = "Are the two prompts equal in depth? Reply Equal or Not Equal.\n#First Prompt#:\n{}\n#Second Prompt#:\n{}\n"
     assert say(prompt.format(QUESTION, QUESTION.upper())) == "Equal"
