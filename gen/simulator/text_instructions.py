@@ -111,7 +111,7 @@ _AFTER = (
     "Contrast it with the habit to {measure3}.",
 )
 _SHARE_PLAIN = 0.3  # of instructions without such a sentence
-_SHARE_CODE = 0.35  # of instructions about programming that ask for a function
+_SHARE_CODE = 0.25  # of instructions about programming that ask for a function
 # Canonical instructions that a topic always gets again when the flaw `duplicate` strikes.
 _CANONICAL = 6
 _PERIODS = ("one week", "ten days", "three months", "half a year", "48 hours", "a quarter", "two working days", "one afternoon", "a year")
