@@ -28,7 +28,7 @@ from gen.errors import InputError
 from gen.folding import fold
 
 GRAM = 4  # words
-MAX_CHARS = 400_000  # characters of a text that are searched: 60,000 words
+MAX_CHARS = 200_000  # characters of a text that are searched: 30,000 words
 COVERED, HITS = 0.35, 8  # this share of an item's 4-grams with this many hits,
 WELL_COVERED, FEW_HITS = 0.60, 4  # or this share with this many
 SHORT_WORDS = 12  # an item of at most so many words also counts when it stands in the text word by word

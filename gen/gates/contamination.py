@@ -26,7 +26,7 @@ class Contamination:
     here and there don't hide it; changed names or numbers still count as the item. `benchmarks` are indexes that ship with Sluice (or
     `*.ngrams.jsonl.gz` files of that name in `data/benchmarks`); `files` are your own: JSON Lines with a `text` field (`id` if there is
     one), or, by any other suffix, one item a line. `on` says what is searched; by default both sides, as answers leak too. The first
-    400,000 characters of a text are searched.
+    200,000 characters of a text are searched.
 
     >>> from gen.types import Message
     >>> trip = "Compose an engaging travel blog post about a recent trip to Hawaii, highlighting cultural experiences"

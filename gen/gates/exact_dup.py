@@ -9,7 +9,7 @@ from gen.folding import fold
 from gen.turns import On, part
 from gen.types import Sample, Verdict, kept, rejected
 
-MAX_CHARS = 200_000  # characters that are normalised; beyond them the text is compared as it stands
+MAX_CHARS = 100_000  # characters that are normalised; beyond them the text is compared as it stands
 
 
 @dataclass(frozen=True)
