@@ -11,14 +11,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # From the ground up. A name is a module of gen/ or a room (a folder, with everything in it).
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"types", "errors", "resources", "concurrency", "files"}),
+    frozenset({"types", "errors", "resources", "concurrency", "files", "bounds"}),
     # pure building blocks: text, packing, patterns, prompts, plots
     frozenset({"prompts", "plugins", "text", "packing", "plots", "card", "replies", "rouge", "splits", "markup", "conversation", "turns"})
     | frozenset({"folding", "language", "minhash", "same_task", "refusals", "pii_patterns", "secret_patterns", "national_ids", "spans"})
     | frozenset({"redaction", "overlap", "harm_lexicon", "candidates", "chat_template", "loss_mask", "tokenizer", "templating"})
     | frozenset({"packed_set", "template_check"}),
     frozenset({"recipe", "simulator", "records"}),
-    frozenset({"llm", "ledger", "record", "asking", "second_chance", "figures"}),
+    frozenset({"llm", "ledger", "record", "asking", "second_chance", "figures", "answering", "raw_prompt"}),
     frozenset({"sources", "strategies", "gates", "judges", "pairs", "exporters", "sequences"}),
     frozenset({"pipeline"}),
     frozenset({"parts"}),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -92,4 +91,14 @@ def _closing(counts: GateCounts, out: Path) -> str:
 
 
 def _as_json(counts: GateCounts, out: Path) -> dict[str, Any]:
-    return asdict(counts) | {"records": counts.records, "out": str(out)}
+    return {
+        "out": str(out),
+        "records": counts.records,
+        "accepted": counts.accepted,
+        "rejected": counts.rejected,
+        "unreadable": counts.unreadable,
+        "replaced": counts.replaced,
+        "reasons": dict(counts.reasons.most_common()),
+        "unreadable_reasons": dict(counts.unreadable_reasons.most_common()),
+        "unreadable_lines": counts.unreadable_lines,
+    }

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from gen.second_chance import change_for, feedback_for, sampling_for, worth_another
+from gen.types import Malformed, Outcome, Sample, Sampling, Task, rejected
+
+TASK = Task("self_instruct", "topic", 0, 0, 1)
+
+
+def failed(gate: str, reason: str) -> Outcome:
+    return Outcome(TASK, Sample("s", ()), (rejected(gate, reason, "a detail"),))
+
+
+@pytest.mark.parametrize("gate", ["exact_dup", "near_dup", "novelty", "contamination"])
+def test_a_duplicate_is_asked_for_something_different(gate: str) -> None:
+    assert change_for(failed(gate, "x"), 1) == "new_instruction"
+    assert "different" in feedback_for(failed(gate, "x")).advice
+
+
+@pytest.mark.parametrize("gate", ["refusal", "truncation", "length", "pii", "quality"])
+def test_a_bad_answer_keeps_its_instruction_once(gate: str) -> None:
+    assert change_for(failed(gate, "x"), 1) == "new_answer"
+    assert change_for(failed(gate, "x"), 2) == "new_instruction"
+
+
+def test_a_bad_prompt_is_asked_for_anew() -> None:
+    assert change_for(failed("length", "prompt_too_short"), 1) == "new_instruction"
+
+
+def test_what_never_became_a_sample_starts_over() -> None:
+    assert change_for(Outcome(TASK, Malformed("m", "unreadable_list")), 1) == "new_instruction"
+
+
+@pytest.mark.parametrize("gate", ["safety", "goal"])
+def test_unsafe_and_surplus_are_never_asked_again(gate: str) -> None:
+    assert not worth_another(rejected(gate, "x"))
+
+
+def test_the_first_attempt_is_sampled_as_the_recipe_says() -> None:
+    assert sampling_for(Sampling(temperature=0.3), 0) == Sampling(temperature=0.3)
+
+
+def test_each_attempt_is_sampled_otherwise() -> None:
+    hot = [sampling_for(Sampling(temperature=1.0), attempt).temperature for attempt in range(3)]
+    free = [sampling_for(Sampling(), attempt).temperature for attempt in range(3)]
+    assert hot == [1.0, 0.8, 0.6]
+    assert free == [None, 0.7, 1.0]
+
+
+def test_a_cut_off_answer_gets_more_room() -> None:
+    assert sampling_for(Sampling(max_tokens=300), 1, "cut off").max_tokens == 600
+    assert sampling_for(Sampling(max_tokens=300), 1, "too short").max_tokens == 300
+
+
+def test_feedback_names_gate_reason_and_measure() -> None:
+    feedback = feedback_for(failed("length", "too_short"))
+    assert (feedback.gate, feedback.reason, feedback.detail) == ("length", "too short", "a detail")
