@@ -12,22 +12,18 @@ import json
 import logging
 import sqlite3
 import threading
-import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
-
 from gen.errors import InputError, StorageError
+from gen.llm.cache_file import connect, prepared, readable, set_aside, storage_error
 from gen.types import Response, Usage
 
 log = logging.getLogger(__name__)
-
-migrations = Migrations("sluice_cache")
 
 _COLUMNS = ("key", "requested_model", "text", "finish_reason", "input_tokens", "output_tokens", "cached_tokens", "model", "simulated")
 _ALL = (*_COLUMNS, "created")
@@ -35,32 +31,6 @@ _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM replies WHERE key = ?"
 _INSERT = f"INSERT INTO replies ({', '.join(_ALL)}) VALUES ({', '.join('?' * len(_ALL))}) ON CONFLICT(key) DO NOTHING"
 
 _GROUP = 500  # replies in one transaction at most: beyond it a larger group is hardly faster (23,800 against 20,700 rows/s)
-_BUSY_SECONDS = 30.0  # how long another process may hold the write lock
-_QUICK_CHECK_BYTES = 64 * 2**20  # a file up to this size is checked page by page when opened, in under a tenth of a second
-_DATABASE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
-_MAGIC = b"SQLite format 3\x00"
-
-
-@migrations()
-def m001_replies(db: Database) -> None:
-    """One row per paid reply. `requested_model` is the model id of the recipe's line, `model` the one that the service reported;
-    `created` is in seconds since 1970. Looked up by its key only; `created` serves `prune`."""
-    db.table("replies").create(
-        {
-            "key": str,
-            "requested_model": str,
-            "text": str,
-            "finish_reason": str,
-            "input_tokens": int,
-            "output_tokens": int,
-            "cached_tokens": int,
-            "model": str,
-            "simulated": int,
-            "created": float,
-        },
-        pk="key",
-    )
-    db.table("replies").create_index(["created"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +73,7 @@ class Cache:
         try:
             row = self._reader.execute(_SELECT, (key,)).fetchone()
         except sqlite3.Error as error:
-            raise _storage_error(self.path, error) from error
+            raise storage_error(self.path, error) from error
         return None if row is None else _response(row)
 
     async def put(self, key: str, response: Response, *, requested_model: str, created: float) -> Response:
@@ -140,17 +110,17 @@ class Cache:
             count, oldest, newest = self._reader.execute("SELECT count(*), min(created), max(created) FROM replies").fetchone()
             models = self._reader.execute("SELECT requested_model, count(*) FROM replies GROUP BY 1 ORDER BY 2 DESC, 1").fetchall()
         except sqlite3.Error as error:
-            raise _storage_error(self.path, error) from error
+            raise storage_error(self.path, error) from error
         return CacheStats(count, self.path.stat().st_size, tuple((name, number) for name, number in models), oldest, newest)
 
     def prune(self, *, older_than: float) -> int:
         """Remove replies from before `older_than` (seconds since 1970) and give the room back; how many went."""
         try:
-            with self._reader:
+            with _transaction(self._reader):
                 removed = self._reader.execute("DELETE FROM replies WHERE created < ?", (older_than,)).rowcount
             self._reader.execute("VACUUM")
         except sqlite3.Error as error:
-            raise _storage_error(self.path, error) from error
+            raise storage_error(self.path, error) from error
         return removed
 
     def export(self) -> Iterator[str]:
@@ -159,7 +129,7 @@ class Cache:
             for row in self._reader.execute(f"SELECT {', '.join(_ALL)} FROM replies ORDER BY key"):
                 yield json.dumps(dict(zip(_ALL, row, strict=True)), ensure_ascii=False, separators=(",", ":"))
         except sqlite3.Error as error:
-            raise _storage_error(self.path, error) from error
+            raise storage_error(self.path, error) from error
 
     def import_(self, lines: Iterable[str]) -> int:
         """Add exported replies, keeping those that are here already; how many were new.
@@ -167,12 +137,12 @@ class Cache:
         Raises InputError naming the first line that is none; nothing is then added.
         """
         try:
-            with self._reader:
+            with _transaction(self._reader):
                 return sum(
                     self._reader.execute(_INSERT, _imported(line, number)).rowcount for number, line in enumerate(lines, 1) if line.strip()
                 )
         except sqlite3.Error as error:
-            raise _storage_error(self.path, error) from error
+            raise storage_error(self.path, error) from error
 
     # --- the writing thread ----------------------------------------------------------------------------------------------------
 
@@ -186,10 +156,10 @@ class Cache:
             if not group:
                 continue
             try:
-                connection = connection or _connect(self.path)
+                connection = connection or connect(self.path)
                 stored = _commit(connection, group)
             except sqlite3.Error as error:
-                failure = _storage_error(self.path, error)
+                failure = storage_error(self.path, error)
                 _wake(group, failure)
                 log.warning("%s", failure)
             else:
@@ -204,101 +174,14 @@ class Cache:
             raise StorageError(f"{self.path}: this is a folder; name the cache file in it, such as {self.path / 'cache.db'}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            if not _readable(self.path):
-                self.set_aside = _set_aside(self.path)
+            if not readable(self.path):
+                self.set_aside = set_aside(self.path)
                 log.warning("%s was damaged: it is kept as %s, and an empty cache begins", self.path, self.set_aside.name)
-            return _prepared(self.path)
+            return prepared(self.path)
         except OSError as error:
             raise StorageError(f"{self.path}: cannot be opened: {error.strerror or error}") from error
         except sqlite3.Error as error:
-            raise _storage_error(self.path, error) from error
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
-    connection.execute("PRAGMA synchronous = NORMAL")
-    return connection
-
-
-def _prepared(path: Path) -> sqlite3.Connection:
-    """A connection to the migrated file. Two processes may begin the same file at the same moment: the slower one looks again."""
-    deadline = time.monotonic() + _BUSY_SECONDS
-    while True:
-        connection = _connect(path)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            _migrate(connection, path)
-        except sqlite3.OperationalError as error:
-            connection.close()
-            if not _passing(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        except StorageError:
-            connection.close()
-            raise
-        else:
-            return connection
-
-
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    database = Database(connection)
-    tables = set(database.table_names())
-    if tables and migrations.migrations_table not in tables:
-        raise StorageError(f"{path}: a database of something else (tables {', '.join(sorted(tables)[:5])}); name another cache file")
-    known = {migration.name for migration in migrations._migrations}
-    newer = [migration.name for migration in migrations.applied(database) if migration.name not in known]
-    if newer:
-        raise StorageError(f"{path}: written by a newer version of Sluice ({newer[0]}); update Sluice or name another cache file")
-    if migrations.migrations_table in tables and "replies" not in tables and not migrations.pending(database):
-        raise StorageError(f"{path}: a cache whose replies are gone; move it away and run again")
-    if tables and "replies" not in tables and _foreign(database):
-        raise StorageError(f"{path}: a database of something else of Sluice's; name another cache file")
-    if migrations.pending(database):
-        migrations.apply(database)
-
-
-def _foreign(database: Database) -> bool:
-    sets = {row["migration_set"] for row in database[migrations.migrations_table].rows}
-    return bool(sets - {migrations.name})
-
-
-def _readable(path: Path) -> bool:
-    """False for a damaged database. Raises StorageError for a file that never was one: it is left where it is."""
-    if not path.exists() or path.stat().st_size == 0:
-        return True
-    with path.open("rb") as file:
-        magic = file.read(len(_MAGIC))
-    if magic != _MAGIC:
-        if path.suffix.lower() not in _DATABASE_SUFFIXES:
-            raise StorageError(f"{path}: not a cache; name a file that ends in {' or '.join(_DATABASE_SUFFIXES)}, or a new one")
-        return False
-    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS)
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if path.stat().st_size <= _QUICK_CHECK_BYTES:
-            return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        return False
-    finally:
-        connection.close()
-    return True
-
-
-def _set_aside(path: Path) -> Path:
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    target = path.with_name(f"{path.name}.corrupt-{stamp}")
-    number = 1
-    while target.exists():
-        number += 1
-        target = path.with_name(f"{path.name}.corrupt-{stamp}-{number}")
-    path.rename(target)
-    for suffix in ("-wal", "-shm"):
-        beside = path.with_name(path.name + suffix)
-        if beside.exists():
-            beside.rename(target.with_name(target.name + suffix))
-    return target
+            raise storage_error(self.path, error) from error
 
 
 # --- rows and groups -----------------------------------------------------------------------------------------------------------
@@ -317,18 +200,24 @@ def _gather(writes: SimpleQueue[_Write | None], group: list[_Write]) -> bool:
 
 def _commit(connection: sqlite3.Connection, group: list[_Write]) -> list[Response]:
     """Write the group as one transaction; for each write the reply that is on disk now."""
+    rows = [write.row for write in group]
+    with _transaction(connection):
+        added = connection.executemany(_INSERT, rows).rowcount
+        if added < len(rows):  # some keys were there before
+            rows = [connection.execute(_SELECT, row[:1]).fetchone() for row in rows]
+    return [_response(row) for row in rows]
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of the block or nothing of it."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        added = connection.executemany(_INSERT, [write.row for write in group]).rowcount
-        rows = [write.row for write in group]
-        if added < len(group):  # some keys were there before
-            rows = [connection.execute(_SELECT, row[:1]).fetchone() for row in rows]
+        yield
         connection.execute("COMMIT")
-    except sqlite3.Error:
+    finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        raise
-    return [_response(row) for row in rows]
 
 
 def _wake(group: list[_Write], result: list[Response] | StorageError) -> None:
@@ -389,19 +278,3 @@ def _imported(line: str, number: int) -> tuple[Any, ...]:
     if not all(isinstance(item, kind) for item, kind in zip(row, kinds, strict=True)):
         raise InputError(f"line {number}: not a reply exported from a cache (a value of the wrong type)")
     return row
-
-
-def _passing(error: sqlite3.OperationalError) -> bool:
-    text = str(error)
-    return "locked" in text or "busy" in text or "already exists" in text
-
-
-def _storage_error(path: Path, error: sqlite3.Error) -> StorageError:
-    text = str(error)
-    if "full" in text or "disk I/O" in text:
-        return StorageError(f"{path}: the disk is full or failing ({text}); make room and run again: what was stored is kept")
-    if "malformed" in text or "not a database" in text:
-        return StorageError(f"{path}: the cache is damaged ({text}); move it away and run again")
-    if "locked" in text or "busy" in text:
-        return StorageError(f"{path}: another process holds the cache for more than {_BUSY_SECONDS:g} s ({text})")
-    return StorageError(f"{path}: {text}")

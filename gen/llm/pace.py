@@ -160,14 +160,15 @@ class Pace:
     def _correct(self, rate: float, now: float) -> None:
         """Take the rate that got through for the limit. Before the first 429 it may hold a saved-up allowance, so that a second correction
         has to follow; only from then on can it be measured by whether it brought calm."""
-        if "requests" in self._stated:
-            self._factor = min(1.0, max(_LOWEST_FACTOR, _BELOW_SERVED * rate / self._stated["requests"]))
-            self._rescale(now)
-            self._calmed = False
+        stated = self._stated.get("requests")
+        first = "requests" not in self._buckets if stated is None else self._factor == 1.0
+        rate *= 1.0 if first else _BELOW_SERVED
+        self._calmed = first
+        if stated is None:
+            self._learn("requests", rate, now)
         else:
-            first = "requests" not in self._buckets
-            self._learn("requests", rate * (1.0 if first else _BELOW_SERVED), now)
-            self._calmed = first
+            self._factor = min(_BELOW_SERVED, max(_LOWEST_FACTOR, rate / stated))
+            self._rescale(now)
         self._corrected_at, self._correct_again_at = now, now + _EPISODE_SECONDS
 
     def _give_up(self, now: float) -> None:

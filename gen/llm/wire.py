@@ -15,9 +15,9 @@ import orjson
 
 from gen.errors import ProviderError, RateLimited, RequestRejected, ServiceStopped, Unavailable
 from gen.llm.limits import retry_after
+from gen.simulator.marks import HEADER, is_simulated
 from gen.types import FinishReason, Json
 
-SIMULATED_HEADER = "x-sluice-simulated"
 _MAX_MESSAGE = 200  # characters of a service's own words in our errors
 _KEY_LIKE = re.compile(
     r"\b(?:sk|pk|rk|gsk|xai|key)[-_][A-Za-z0-9_\-*.]{4,400}|\bbearer\s{1,3}\S{6,400}|\b(?:key|token)\s{0,3}[:=]\s{0,3}\S{6,400}|\S{0,64}\*{3,64}\S{0,64}",
@@ -73,6 +73,11 @@ def count(value: Json) -> int:
 def mapping(value: Json) -> Mapping[str, Any]:
     """`value` if it is a JSON object, else an empty one."""
     return value if isinstance(value, Mapping) else {}
+
+
+def simulated(headers: Mapping[str, str], model: str, fingerprint: Json = None) -> bool:
+    """Whether the simulator wrote a reply, by its header or, where a gateway dropped that, by its names."""
+    return headers.get(HEADER) == "1" or is_simulated(model, fingerprint if isinstance(fingerprint, str) else None)
 
 
 def finish_reason(value: Json, names: Mapping[str, FinishReason]) -> FinishReason:

@@ -13,8 +13,9 @@ import orjson
 from gen.errors import ProviderError, RequestRejected
 from gen.llm.connection import LIMITS, NO_KEY, TIMEOUT, WIRE_ERRORS, connection_error
 from gen.llm.provider import CAPABILITIES, Endpoint, HeaderSink, Provider, sampling
-from gen.llm.wire import SIMULATED_HEADER, count, finish_reason, malformed, mapping, parse_object, status_error, well_formed
+from gen.llm.wire import count, finish_reason, malformed, mapping, parse_object, simulated, status_error, well_formed
 from gen.recipe import ModelLine
+from gen.simulator.marks import DRAW_HEADER
 from gen.types import FinishReason, Request, Response, Usage, thaw
 
 _CAPABILITIES = CAPABILITIES["anthropic"]
@@ -36,6 +37,7 @@ class AnthropicProvider:
     def __init__(self, endpoint: Endpoint, on_headers: HeaderSink, *, http_client: httpx2.AsyncClient | None = None) -> None:
         self._secret = endpoint.api_key
         self._on_headers = on_headers
+        self._own_cloud = endpoint.base_url == _CAPABILITIES.base_url
         self._client = anthropic.AsyncAnthropic(
             api_key=endpoint.api_key or NO_KEY,
             base_url=endpoint.base_url.removesuffix("/v1"),  # the SDK adds it
@@ -48,7 +50,7 @@ class AnthropicProvider:
         payload = build_payload(request, line)
         try:
             reply = await self._client.post(
-                "/v1/messages", cast_to=httpx2.Response, content=orjson.dumps(payload), options={"headers": _JSON_HEADERS}
+                "/v1/messages", cast_to=httpx2.Response, content=orjson.dumps(payload), options={"headers": self._headers(request)}
             )
         except anthropic.APIStatusError as error:
             self._on_headers(line, error.response.headers)
@@ -57,6 +59,10 @@ class AnthropicProvider:
             raise connection_error("anthropic", error) from None
         self._on_headers(line, reply.headers)
         return parse_response(reply.content, reply.headers)
+
+    def _headers(self, request: Request) -> dict[str, str]:
+        """The API has no seed; a simulator behind another address tells equal prompts apart by a header instead."""
+        return _JSON_HEADERS if self._own_cloud else _JSON_HEADERS | {DRAW_HEADER: str(request.draw)}
 
     async def close(self) -> None:
         await self._client.close()
@@ -111,6 +117,8 @@ def parse_response(body: bytes, headers: Mapping[str, str]) -> Response:
     ]
     if not parts and reason in ("stop", "unknown"):
         raise malformed("anthropic", "its content is empty")
+    model = value.get("model")
+    model = model if isinstance(model, str) else ""
     usage = mapping(value.get("usage"))
     cached = count(usage.get("cache_read_input_tokens"))
     return Response(
@@ -121,8 +129,8 @@ def parse_response(body: bytes, headers: Mapping[str, str]) -> Response:
             output_tokens=count(usage.get("output_tokens")),
             cached_tokens=cached,
         ),
-        model=model if isinstance(model := value.get("model"), str) else "",
-        simulated=headers.get(SIMULATED_HEADER) == "1",
+        model=model,
+        simulated=simulated(headers, model),
     )
 
 

@@ -17,12 +17,11 @@ import orjson
 from gen.errors import ProviderError
 from gen.llm.connection import LIMITS, NO_KEY, TIMEOUT, WIRE_ERRORS, connection_error
 from gen.llm.provider import CAPABILITIES, Endpoint, HeaderSink, Provider, sampling, wire_seed
-from gen.llm.wire import SIMULATED_HEADER, count, finish_reason, malformed, mapping, parse_object, status_error, well_formed
+from gen.llm.wire import count, finish_reason, malformed, mapping, parse_object, simulated, status_error, well_formed
 from gen.recipe import ModelLine
 from gen.types import FinishReason, Json, Request, Response, Usage, thaw
 
 _CAPABILITIES = CAPABILITIES["openai"]
-_SIMULATED_PREFIX = "sluice-sim"  # of a simulated reply's system_fingerprint
 _JSON_HEADERS = {"Content-Type": "application/json"}
 
 FINISH_REASONS: Mapping[str, FinishReason] = {
@@ -123,7 +122,8 @@ def parse_response(body: bytes, headers: Mapping[str, str]) -> Response:
             raise malformed("openai", "its content is null")
         text = ""  # a filter, the token limit or a tool call left no text: that is what was answered
     usage = mapping(value.get("usage"))
-    fingerprint = value.get("system_fingerprint")
+    model = value.get("model")
+    model = model if isinstance(model, str) else ""
     return Response(
         text=well_formed(text),
         finish_reason=reason,
@@ -132,8 +132,8 @@ def parse_response(body: bytes, headers: Mapping[str, str]) -> Response:
             output_tokens=count(usage.get("completion_tokens")),
             cached_tokens=count(mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
         ),
-        model=model if isinstance(model := value.get("model"), str) else "",
-        simulated=headers.get(SIMULATED_HEADER) == "1" or (isinstance(fingerprint, str) and fingerprint.startswith(_SIMULATED_PREFIX)),
+        model=model,
+        simulated=simulated(headers, model, value.get("system_fingerprint")),
     )
 
 
