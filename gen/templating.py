@@ -309,7 +309,7 @@ def _turn_ends(split: Sequence[Sequence[Items]], variables: Mapping[str, str]) -
     and the end of sequence; never the one that begins a text."""
     ends = {variables.get("eos_token", "")}
     for shape in split:
-        after = [next((item.text for item in items if isinstance(item, Special)), "") for items in shape[1:]]
+        after = [next((item.text for item in items if isinstance(item, Special)), "") for items in shape[-2:]]
         ends |= set(after) if after and after[-1] else set()
     return frozenset(ends - {"", variables.get("bos_token", "")})
 

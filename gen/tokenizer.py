@@ -83,15 +83,6 @@ class ChatTokenizer:
         """The text of `ids`, control tokens included."""
         return str(self._backend.decode(list(ids), skip_special_tokens=False))
 
-    def encode_text(self, text: str) -> list[int]:
-        """The ids of a whole rendered text, control tokens in it recognised and none added: what inference feeds a model."""
-        backend = self._backend
-        backend.encode_special_tokens = False
-        try:
-            return list(backend.encode(text, add_special_tokens=False).ids)
-        finally:
-            backend.encode_special_tokens = True
-
     def with_control(self, texts: Iterable[str]) -> ChatTokenizer:
         """The same tokenizer with these added tokens taken for control tokens too: a template writes them, a message must not."""
         chosen = {text: self.specials[text]._replace(control=True) for text in texts}

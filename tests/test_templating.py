@@ -174,11 +174,12 @@ def test_the_ids_are_those_that_the_whole_text_has_at_inference(
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("sample", [ONE, TWO, EDGES], ids=["one", "two", "edges"])
-def test_the_inference_prompt_is_a_prefix_of_the_training_ids(opened: Callable[[str], Templating], name: str, sample: Sample) -> None:
+def test_the_inference_prompt_is_a_prefix_of_the_training_ids(
+    folder: Callable[[str], Path], opened: Callable[[str], Templating], name: str, sample: Sample
+) -> None:
     templating = opened(name)
     prompt = templating.template.render(sample.messages[:1], generation_prompt=True)
-    assert isinstance(prompt, str)
-    wanted = templating.tokenizer.encode_text(prompt)
+    wanted = AutoTokenizer.from_pretrained(folder(name))(prompt, add_special_tokens=False)["input_ids"]
     assert encoded(templating, sample).ids.tolist()[: len(wanted)] == wanted
 
 
@@ -322,6 +323,16 @@ def test_an_answer_without_an_end_of_turn_is_dropped(tmp_path: Path) -> None:
     bare = "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '\n' }}{% endfor %}"
     templating = open_templating(write_tokenizer(tmp_path / "bare", byte_level(), CHATML, (None, "<|im_end|>"), bare))
     assert unfit(templating, ONE) == "no_end_of_turn"
+    assert unfit(templating, TWO) == "no_end_of_turn"
+
+
+def test_an_answer_that_only_the_next_question_ends_is_dropped(tmp_path: Path) -> None:
+    late = (
+        "{{ bos_token }}{% for m in messages %}{{ '[INST] ' + m.content + '[/INST]' if m.role == 'user' else m.content }}{% endfor %}"
+        "{{ eos_token }}"
+    )
+    templating = open_templating(write_tokenizer(tmp_path / "late", byte_level(), MISTRAL, ("<s>", "</s>"), late))
+    assert runs(templating, encoded(templating, ONE)) == ["Four.</s>"]
     assert unfit(templating, TWO) == "no_end_of_turn"
 
 
