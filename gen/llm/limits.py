@@ -2,7 +2,7 @@
 
 Known families: `retry-after` (seconds or an HTTP date), `retry-after-ms`; OpenAI's `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`
 with durations such as `6m0s` or `120ms`; Anthropic's `anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-…` with RFC 3339
-dates. In both the reset says when the budget will be full again, so `(limit − remaining) / reset` is the refill per second.
+dates. In both the reset says when the allowance will be full again, so `(limit − remaining) / reset` is the refill per second.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ class Limit:
 
     @property
     def per_second(self) -> float | None:
-        """The refill rate, None where the reply says too little to know it."""
+        """The refill rate, None where the reply says too little to know it. Never more than the limit spread over a minute: some services
+        name a limit per minute and the reset of a smaller bucket; those that name one per day tell by the reset."""
         used = self.limit - self.remaining
         if self.reset_seconds is None or self.reset_seconds <= 0 or used <= 0:
             return None
-        return used / self.reset_seconds
+        return min(used / self.reset_seconds, self.limit / 60)
 
 
 def limits(headers: Mapping[str, str], wall: float) -> list[Limit]:

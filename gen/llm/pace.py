@@ -25,6 +25,7 @@ _EPISODE_SECONDS = 1.0  # 429s within this time after a correction are no news
 _GIVE_UP_SECONDS = 60.0  # for so long nothing is corrected where corrections did not help
 _BELOW_SERVED = 0.98  # of what got through: the corrected rate, so that the allowance can recover
 _LOWEST_FACTOR = 0.1
+_DEAF_SECONDS = 30.0  # how long headers are not believed after 429s have proved them wrong
 _GROW_EVERY_SECONDS = 1.0
 _GROWTH_PER_SECOND = 0.01  # of a corrected rate; times the seconds since over five, so that an old correction is soon outgrown
 _GROWTH_AGE_SECONDS = 5.0
@@ -106,6 +107,7 @@ class Pace:
         self._paused_until = float("-inf")
         self._correct_again_at = float("-inf")
         self._corrected_at = now
+        self._deaf_until = float("-inf")
         self._calmed = True
         self._grown_at = now
         self._crowd = 0.0
@@ -136,20 +138,18 @@ class Pace:
         if not self._calmed and self._recent.share < _CALM_SHARE and self._recent.served >= _LEARN_FROM:
             self._calmed = True
 
-    def limited(self, now: float, retry_after: float, *, told: bool) -> None:
+    def limited(self, now: float, retry_after: float) -> None:
         """A 429 that asks to wait `retry_after` seconds (0 when it asks nothing).
 
         All requests wait when the wait is long or most are refused; else only the refused one does, which is the retry's business.
-        `told` says that headers tell the limit; without them it is learned here. The 429s of one episode count once.
+        When they are too many, the rate is corrected to what got through; the 429s of one episode count once.
         """
         self._recent.add(now, refused=True)
         self._crowd += _CROWD_WEIGHT * (1.0 - self._crowd)
         if retry_after >= _LONG_PAUSE_SECONDS or self._crowd >= _CROWD:
             self._paused_until = max(self._paused_until, now + retry_after)
-        recent, stated = self._recent, "requests" in self._stated
+        recent = self._recent
         if now < self._correct_again_at or min(recent.served, recent.refused) < _LEARN_FROM or recent.share < _LEARN_SHARE:
-            return
-        if told and not stated:
             return
         if self._calmed:
             self._correct(recent.served_per_second(now), now)
@@ -169,7 +169,7 @@ class Pace:
         else:
             self._factor = min(_BELOW_SERVED, max(_LOWEST_FACTOR, rate / stated))
             self._rescale(now)
-        self._corrected_at, self._correct_again_at = now, now + _EPISODE_SECONDS
+        self._corrected_at, self._correct_again_at, self._deaf_until = now, now + _EPISODE_SECONDS, now + _DEAF_SECONDS
 
     def _give_up(self, now: float) -> None:
         """Slowing down did not help: back to the stated rate, or to none."""
@@ -185,7 +185,7 @@ class Pace:
         """
         for limit in told:
             rate = limit.per_second
-            if limit.kind in self._stated or rate is None:
+            if limit.kind in self._stated or rate is None or (limit.kind == "requests" and now < self._deaf_until):
                 continue
             if limit.remaining <= 0.1 * limit.limit:
                 self._learn(limit.kind, rate * _SAFETY, now)

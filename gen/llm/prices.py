@@ -9,6 +9,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gen.llm.moderation import is_moderation
 from gen.recipe import ModelLine
 from gen.types import Usage
 
@@ -48,13 +49,17 @@ def price_of(line: ModelLine) -> Price | None:
         return FlatPrice(line.price.input, line.price.output, cached, "the recipe")
     if line.provider == "simulator":
         return FlatPrice(0.0, 0.0, 0.0, "the simulator is free")
+    if line.provider == "openai" and not line.base_url and is_moderation(line.model):
+        return FlatPrice(0.0, 0.0, 0.0, "OpenAI's moderations endpoint is free")
     library: Any = importlib.import_module("gen.llm.price_library")
     found: Price | None = library.lookup(line.provider, line.base_url, line.model)
     return found
 
 
 def cost_of(usage: Usage, price: Price | None) -> float | None:
-    """USD for `usage`; None when the price is unknown or the provider did not count the tokens."""
-    if price is None or (usage.input_tokens == 0 and usage.output_tokens == 0):
+    """USD for `usage`; None when the price is unknown or the provider did not count the tokens of a model that is not free."""
+    if price is None:
+        return None
+    if usage.input_tokens == 0 and usage.output_tokens == 0 and price.cost(Usage(_MILLION, _MILLION)) > 0:
         return None
     return price.cost(usage)

@@ -64,7 +64,6 @@ class Admission:
         self._guard = _guard(_lowest(line.requests_per_minute for line in lines.values()))
         self._numbers = itertools.count()
         self._pump: asyncio.Task[None] | None = None
-        self._told = False
         self.in_flight = 0
 
     def seat(self, line: str, step: int, amounts: dict[Kind, float]) -> Seat:
@@ -93,7 +92,7 @@ class Admission:
             if usage.input_tokens or usage.output_tokens:
                 self._pace.settle(seat.amounts, _amounts(usage.input_tokens, usage.output_tokens))
         elif isinstance(error, RateLimited):
-            self._pace.limited(now, error.retry_after_seconds or 0.0, told=self._told)
+            self._pace.limited(now, error.retry_after_seconds or 0.0)
         elif isinstance(error, Unavailable) and error.reason in _OVERLOAD_REASONS:
             self._slots.overloaded(seat.sent, now)
         self._release(seat)
@@ -102,7 +101,6 @@ class Admission:
         """What a reply's headers say about limits."""
         told = limits(headers, self._clock.wall())
         if told:
-            self._told = self._told or any(limit.per_second is not None for limit in told)
             self._pace.heard(told, self._clock.monotonic())
 
     async def close(self) -> None:

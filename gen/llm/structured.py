@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Hashable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, TypeVar
 
 import json_repair
@@ -21,6 +19,8 @@ T = TypeVar("T")
 
 _MAX_CHARACTERS = 200_000  # a longer reply is no answer to a question for JSON, and repair takes time
 _FENCE = re.compile(r"```[a-zA-Z0-9]{0,20}[ \t]{0,20}\n(.{1,200000}?)\n?```", re.DOTALL)
+
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}  # built once per type: building takes a hundred times as long as checking
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ def _repaired(text: str) -> Json | Unreadable:
     return value if isinstance(value, dict | list) and value else Unreadable("broken_json")
 
 
-@cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]

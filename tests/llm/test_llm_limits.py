@@ -57,3 +57,15 @@ def test_anthropic_headers_tell_the_refill() -> None:
 def test_a_full_allowance_tells_no_refill() -> None:
     [limit] = limits({"x-ratelimit-limit-tokens": "10", "x-ratelimit-remaining-tokens": "10", "x-ratelimit-reset-tokens": "0s"}, 0.0)
     assert limit.per_second is None
+
+
+def test_a_limit_per_minute_beside_a_smaller_bucket_is_not_overrated() -> None:
+    [limit] = limits({"x-ratelimit-limit-requests": "3000", "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1s"}, 0.0)
+    assert limit.per_second == 50.0
+
+
+def test_a_limit_per_day_is_told_by_its_reset() -> None:
+    [limit] = limits(
+        {"x-ratelimit-limit-requests": "14400", "x-ratelimit-remaining-requests": "14370", "x-ratelimit-reset-requests": "3m0s"}, 0.0
+    )
+    assert limit.per_second == pytest.approx(1 / 6)

@@ -53,7 +53,7 @@ def test_tokens_that_were_not_needed_are_given_back() -> None:
 
 def test_a_long_retry_after_pauses_everybody() -> None:
     pace = Pace({}, 0.0)
-    pace.limited(10.0, 20.0, told=False)
+    pace.limited(10.0, 20.0)
     assert pace.wait(ONE, 10.0) == 20.0
 
 
@@ -61,7 +61,7 @@ def test_a_short_retry_after_of_one_request_pauses_nobody_else() -> None:
     pace = Pace({}, 0.0)
     for _ in range(20):
         pace.served(9.0)
-    pace.limited(10.0, 0.05, told=False)
+    pace.limited(10.0, 0.05)
     assert pace.wait(ONE, 10.0) == 0
 
 
@@ -89,7 +89,7 @@ def simulate(pace: Pace, limit_per_second: float, seconds: float, demand: float 
             pace.served(now)
         else:
             refused += 1
-            pace.limited(now, 0.01, told=False)
+            pace.limited(now, 0.01)
         now += 1 / demand
     return served, refused
 
@@ -116,7 +116,7 @@ def test_429s_by_chance_do_not_slow_the_run_down() -> None:
             continue
         pace.take(ONE)
         sent += 1
-        pace.limited(now, 0.01, told=False) if sent % 5 == 0 else pace.served(now)
+        pace.limited(now, 0.01) if sent % 5 == 0 else pace.served(now)
         now += 1 / 300
     assert sent >= 0.85 * 60 * 300
 

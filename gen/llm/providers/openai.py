@@ -15,6 +15,7 @@ import openai
 import orjson
 
 from gen.errors import ProviderError
+from gen.llm import moderation
 from gen.llm.connection import LIMITS, NO_KEY, TIMEOUT, WIRE_ERRORS, connection_error
 from gen.llm.provider import CAPABILITIES, Endpoint, HeaderSink, Provider, sampling, wire_seed
 from gen.llm.wire import count, finish_reason, malformed, mapping, parse_object, simulated, status_error, well_formed
@@ -64,7 +65,7 @@ class OpenAIProvider:
         except (openai.APIConnectionError, *WIRE_ERRORS) as error:
             raise connection_error("openai", error) from None
         self._on_headers(line, reply.headers)
-        return parse_response(reply.content, reply.headers)
+        return (moderation.parse_response if path == moderation.PATH else parse_response)(reply.content, reply.headers)
 
     async def close(self) -> None:
         await self._client.close()
@@ -77,6 +78,8 @@ def connect(endpoint: Endpoint, on_headers: HeaderSink) -> Provider:
 
 def build_payload(request: Request, line: ModelLine) -> tuple[str, dict[str, Any]]:
     """The path below the base URL and the body. OpenAI's own cloud wants `max_completion_tokens`; the others know `max_tokens`."""
+    if moderation.is_moderation(line.model):
+        return moderation.PATH, moderation.build_payload(request, line) | thaw(line.extra_body)
     chosen = sampling(request, line)
     body: dict[str, Any] = {"model": line.model}
     own_cloud = not line.base_url or line.base_url.rstrip("/") == _CAPABILITIES.base_url
