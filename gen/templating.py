@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import ChainMap, Counter
+from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -39,7 +40,8 @@ _PLAIN_MARKER = re.compile(r"<\|[^|<>\s]{1,60}\|>|\[/?[A-Z_]{2,40}\]|### [A-Z][a
 _BLOCK_TAG = re.compile(r"</?(?:think|tool|reason|answer|scratch)\w{0,20}")  # added tokens that a message may well hold
 _KEPT_PIECES = 8192  # encoded headers and system prompts remembered, of at most _KEPT_CHARS each
 _KEPT_CHARS = 4000
-_SAMPLES = 512  # encoded at once: enough to keep every core busy
+_FLAGS = (b"\0", b"\1")  # untrained, trained
+_SAMPLES = 256  # encoded at once: enough to keep every core busy
 
 _USER, _ASSISTANT, _SYSTEM = Message("user", "Question"), Message("assistant", "Answer"), Message("system", "Instruction")
 _SHAPES = ((_USER, _ASSISTANT), (_USER, _ASSISTANT, _USER, _ASSISTANT), (_SYSTEM, _USER, _ASSISTANT))
@@ -148,7 +150,7 @@ class Templating:
         ids = dict(zip(batch.new, batch.coming.result(), strict=True))
         self._known.update((piece, ids[piece]) for piece in batch.repeated[: _KEPT_PIECES - len(self._known)])
         for sample, plan in zip(batch.samples, batch.plans, strict=True):
-            yield sample, plan if isinstance(plan, Unfit) else _joined(plan, ChainMap(ids, self._known))
+            yield sample, plan if isinstance(plan, Unfit) else _joined(plan, ids, self._known)
 
     def rendered(self, messages: Sequence[Message]) -> Rendered | Unfit:
         """The text that a conversation becomes, and its turns in it."""
@@ -333,19 +335,19 @@ def _words(rendered: str | Unfit) -> str:
     return rendered.detail if isinstance(rendered, Unfit) else "it leaves out their texts"
 
 
-def _joined(plan: _Plan, ids: Mapping[Piece, list[int] | None]) -> Encoded | Unfit:
-    numbers: list[int] = []
-    trained: list[bool] = []
+def _joined(plan: _Plan, fresh: Mapping[Piece, list[int] | None], known: Mapping[Piece, list[int] | None]) -> Encoded | Unfit:
+    numbers = array("i")
+    trained: list[bytes] = []
     for part, flag in plan.parts:
         if isinstance(part, int):
             numbers.append(part)
-            trained.append(flag)
+            trained.append(_FLAGS[flag])
             continue
-        found = ids[part]
+        found = fresh[part] if part in fresh else known[part]
         if found is None:
             return Unfit("boundary_merges", "the tokenizer makes one token of a header's end and an answer's beginning")
         if plan.quoted and not plan.quoted.isdisjoint(found):
             return Unfit("special_token_in_text", "the tokenizer makes a control token of a message's text even where that is switched off")
         numbers.extend(found)
-        trained.extend([flag] * len(found))
-    return Encoded(np.array(numbers, np.int32), np.array(trained, np.bool_))
+        trained.append(_FLAGS[flag] * len(found))
+    return Encoded(np.frombuffer(numbers, np.int32), np.frombuffer(b"".join(trained), np.bool_))
