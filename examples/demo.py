@@ -1,0 +1,88 @@
+"""Run examples/demo.yaml on the embedded defaults and look at what it made: `make demo`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+from gen.commands import call
+from gen.resources import resource
+from gen.template_check import decode_row
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> int:
+    """Exit status: that of the run."""
+    folder = Path(tempfile.mkdtemp(prefix="sluice-demo-")) if "--fresh" in sys.argv else HERE.parent / "runs" / "demo"
+    print("$ sluice run examples/demo.yaml\n")
+    status = call(["run", str(HERE / "demo.yaml"), "--out", str(folder), "--cache", str(folder.parent / "cache.db")])
+    if status != 0:
+        return status
+    accepted, rejected = rows(folder / "accepted.jsonl"), rows(folder / "rejected.jsonl")
+    for strategy in dict.fromkeys(row["strategy"] for row in accepted):
+        heading(f"accepted, by {strategy}")
+        chat(next(row for row in accepted if row["strategy"] == strategy)["messages"])
+    heading("rejected")
+    for row in next_of_each_gate(rejected):
+        text = row["messages"][-1]["content"] if row["messages"] else row.get("text", "")
+        print(f"  {row['gate']}/{row['reason']:<22} {shortened(text, 90)}")
+    again = next((row for row in accepted if row["attempt"] > 0), None)
+    if again:
+        heading(f"asked again and accepted ({again['id']}, attempt {again['attempt'] + 1}): sluice show runs/demo {again['id']}")
+        chat(again["messages"])
+    pair = next(iter(rows(folder / "preference" / "train.jsonl")))
+    heading(f"a pair: chosen {pair['chosen_score']}, rejected {pair['rejected_score']}, from {pair['source']}")
+    chat(pair["prompt"])
+    print(f"  chosen    {shortened(pair['chosen'][-1]['content'], 160)}\n  rejected  {shortened(pair['rejected'][-1]['content'], 160)}")
+    packed = datasets.load_from_disk(str(folder / "packed"))
+    row = packed[0]
+    heading(f"a packed row: {len(row['input_ids'])} tokens, {len(row['seq_lengths'])} samples; what is trained stands between » and «")
+    print("  " + shortened(decoded(row), 700))
+    print(f"\nLook at {shown(folder / 'report.html')} in a browser. Everything is in {shown(folder)}.")
+    return 0
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def next_of_each_gate(rejected: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    first: dict[str, dict[str, Any]] = {}
+    for row in rejected:
+        first.setdefault(f"{row['gate']}/{row['reason']}", row)
+    return [first[name] for name in sorted(first)]
+
+
+def decoded(row: dict[str, Any]) -> str:
+    """The row's text with the trained parts marked."""
+    samples = decode_row(row, resource("data", "tokenizer"))
+    return " │ ".join("".join(f"»{run.text}«" if run.trained else run.text for run in sample) for sample in samples)
+
+
+def heading(text: str) -> None:
+    print(f"\n--- {text}")
+
+
+def chat(messages: list[dict[str, str]]) -> None:
+    for message in messages:
+        print(f"  {message['role']:<9} {shortened(message['content'], 220)}")
+
+
+def shortened(text: str, most: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def shown(path: Path) -> Path:
+    """As seen from the checkout where it lies in it."""
+    return path.relative_to(HERE.parent) if path.is_relative_to(HERE.parent) else path
+
+
+if __name__ == "__main__":
+    sys.exit(main())
