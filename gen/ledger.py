@@ -137,8 +137,8 @@ class Ledger:
                 self._connection.execute("DELETE FROM tasks WHERE id NOT IN (SELECT task FROM candidates)")
                 self._connection.execute(_STALE_CALLS)
 
-    def write_pairs(self, pairs: Sequence[Preference], dropped: Sequence[Dropped]) -> None:
-        """Replace the run's preference pairs and the record of those that were tried and not made."""
+    def write_pairs(self, pairs: Sequence[Preference], dropped: Sequence[Dropped], calls: Sequence[Call] = ()) -> None:
+        """Replace the run's preference pairs, the record of those that were tried and not made, and the calls that both took."""
         with self._guarded(), self._connection:
             self._connection.execute("DELETE FROM preferences")
             self._connection.execute("DELETE FROM dropped")
@@ -148,6 +148,8 @@ class Ledger:
             ]
             self._rows("preferences", rows, "position")
             self._rows("dropped", [{"position": place} | asdict(one) for place, one in enumerate(dropped)], "position")
+            self._connection.execute(_STALE_CALLS)
+            self._rows("calls", [_call_row(call) for call in calls], "key")
 
     def write_splits(self, splits: Mapping[str, str]) -> None:
         """Record each sample's split. A sample once in `test` stays there (`splits()` returns it as locked)."""
@@ -200,7 +202,7 @@ class Ledger:
         return [SequenceEnd(**{name: row[name] for name in names}) for row in self._all("SELECT * FROM sequences ORDER BY position")]
 
     def calls(self) -> list[Call]:
-        """The paid replies behind the candidates on record, ordered by key."""
+        """The paid replies behind the candidates and pairs on record, ordered by key."""
         return [
             Call(
                 key=row["key"],

@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from gen import plugins
 from gen.errors import InputError, RecipeError
+from gen.llm.moderation import is_moderation
 from gen.llm.provider import CAPABILITIES
+from gen.pack_options import check_packing
 from gen.pipeline import NamedGate, Plan
 from gen.recipe import Config, KeyPath, ModelLine, PluginLine, Recipe
 from gen.sequences import ENDED_BY_ITSELF, SequenceSpec
@@ -49,15 +51,17 @@ def build_parts(recipe: Recipe, sources: Sources | None = None) -> Parts:
     judges = {line.title: _built(recipe, "judges", place, line) for place, line in enumerate(config.judges)}
     strategies = {line.title: _built(recipe, "strategies", place, line) for place, line in enumerate(config.strategies)}
     sources = sources or read_sources(recipe, personas_wanted=any(getattr(one, "needs_personas", False) for one in strategies.values()))
-    pairs = {line.name: _built(recipe, "pairs", place, line) for place, line in enumerate(config.pairs)}
+    pairs = {line.title: _built(recipe, "pairs", place, line) for place, line in enumerate(config.pairs)}
     for room, built in (("strategies", strategies), ("judges", judges), ("pairs", pairs)):
         for place, part in enumerate(built.values()):
             _check_models(recipe, (room, place), part)
+            _check_moderation(recipe, (room, place), part)
             _check_judge(recipe, (room, place), part, judges)
     for place, strategy in enumerate(strategies.values()):
         _check_raw_prompts(recipe, ("strategies", place), config.strategies[place].name, strategy)
         _check_sources(recipe, ("strategies", place), strategy, sources)
     gates = tuple(_gate(recipe, place, line, judges) for place, line in enumerate(config.gates))
+    check_packing(recipe)
     return Parts(
         sources=sources,
         strategies=strategies,
@@ -143,8 +147,10 @@ def _continued(spec: SequenceSpec, end: SequenceEnd | None) -> SequenceSpec:
 
 
 def _built(recipe: Recipe, room: Literal["strategies", "judges", "pairs"], place: int, line: PluginLine) -> Any:
+    """The plugin of a line. One with an option `name` is told its title in the recipe, since two uses of it are told apart by that."""
     try:
-        return plugins.build(room, line.name, freeze(line.options))
+        title = {"name": getattr(line, "title", line.name)} if "name" in plugins.options(plugins.find(room, line.name)) else {}
+        return plugins.build(room, line.name, freeze(line.options | title))
     except RecipeError as error:
         raise recipe.error((room, place), error) from error
 
@@ -183,6 +189,22 @@ def _check_models(recipe: Recipe, path: KeyPath, part: Any) -> None:
             raise recipe.error((*path, key), f"no model '{model}' under models: {plugins.suggest(model, right)}")
 
 
+def _check_moderation(recipe: Recipe, path: KeyPath, part: Any) -> None:
+    """A moderation model answers nothing but what a part that `needs_moderation` asks, and no other model answers that."""
+    needed = getattr(part, "needs_moderation", False)
+    for model in getattr(part, "models", ()):
+        line = recipe.config.models[model]
+        if needed and (line.provider not in ("openai", "simulator") or not is_moderation(line.model)):
+            problem = (
+                f"this needs a moderation model (provider openai, model omni-moderation-latest), '{model}' is {line.provider} {line.model}"
+            )
+        elif is_moderation(line.model) and not needed:
+            problem = f"'{model}' is a moderation model ({line.model}): it writes no text"
+        else:
+            continue
+        raise recipe.error((*path, "model"), problem)
+
+
 def _check_raw_prompts(recipe: Recipe, path: KeyPath, name: str, part: Any) -> None:
     """A part that `needs_raw_prompt` and a model that only chats: better said now than after the first calls."""
     for model in part.models if getattr(part, "needs_raw_prompt", False) else ():
@@ -212,9 +234,18 @@ def _check_sources(recipe: Recipe, path: KeyPath, strategy: Any, sources: Source
 
 
 def _check_judge(recipe: Recipe, path: KeyPath, part: Any, judges: Mapping[str, Any]) -> None:
+    """The judge that a gate or pair maker names must be there, know the aspect asked of it, and be able to compare answers for pairs."""
     judge = getattr(part, "judge", "")
-    if judge and judge not in judges:
+    if not judge:
+        return
+    if judge not in judges:
         raise recipe.error((*path, "judge"), f"no judge '{judge}' under judges: {plugins.suggest(judge, sorted(judges))}")
+    aspect, aspects = getattr(part, "aspect", ""), list(getattr(judges[judge], "asked", ()))
+    if aspect and aspects and aspect not in aspects:
+        raise recipe.error((*path, "aspect"), f"the judge '{judge}' has no aspect '{aspect}': {plugins.suggest(aspect, aspects)}")
+    if path[0] == "pairs" and not hasattr(judges[judge], "compare"):
+        able = [title for title, one in judges.items() if hasattr(one, "compare")]
+        raise recipe.error((*path, "judge"), f"the judge '{judge}' cannot compare answers: {plugins.suggest(judge, able)}")
 
 
 def _is_format(name: str) -> bool:

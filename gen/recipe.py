@@ -141,6 +141,16 @@ class JudgeLine(PluginLine):
         return self.label or self.name
 
 
+class PairsLine(PluginLine):
+    """A pair maker. `label` tells two uses of one maker apart."""
+
+    label: Name | None = None
+
+    @property
+    def title(self) -> str:
+        return self.label or self.name
+
+
 class GoalLine(_Line):
     """How many accepted samples: in all, or per topic. `max_candidates` and `max_minutes` end a run that does not get there."""
 
@@ -210,7 +220,7 @@ class Config(_Line):
     strategies: Annotated[tuple[StrategyLine, ...], Field(min_length=1)]
     gates: tuple[PluginLine, ...] = tuple(PluginLine(name=name) for name in DEFAULT_GATES)
     judges: tuple[JudgeLine, ...] = ()
-    pairs: tuple[PluginLine, ...] = ()
+    pairs: tuple[PairsLine, ...] = ()
     goal: GoalLine
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
     budget: BudgetLine = BudgetLine()
@@ -234,7 +244,7 @@ class Config(_Line):
 
     @model_validator(mode="after")
     def _titles_differ(self) -> Config:
-        for room in (self.strategies, self.judges):
+        for room in (self.strategies, self.judges, self.pairs):
             titles = [line.title for line in room]
             for title in titles:
                 if titles.count(title) > 1:
@@ -299,8 +309,8 @@ def parse(text: str, file: Path) -> Recipe:
     return Recipe(config=config, file=file, text=text, lines=MappingProxyType(lines))
 
 
-# What may differ when a run continues in its folder; gates may too, since stored samples are judged again.
-FREE_KEYS = frozenset({"goal", "budget", "export", "card", "gates", "description"})
+# What may differ when a run continues in its folder; gates may too, since stored samples are judged again, and pairs, which are made anew.
+FREE_KEYS = frozenset({"goal", "budget", "export", "card", "gates", "pairs", "description"})
 FREE_MODEL_KEYS = frozenset(
     {
         "requests_per_minute",

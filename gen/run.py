@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gen import __version__, outputs
-from gen.errors import RequestRejected, ServiceStopped
+from gen import outputs
+from gen.errors import ServiceStopped
 from gen.ledger import Ledger
 from gen.llm.cache import Cache
 from gen.llm.client import Client
@@ -25,8 +25,9 @@ from gen.pairs_stage import make_pairs
 from gen.parts import Parts, build_parts, plan_of
 from gen.pipeline import Pipeline
 from gen.recipe import Recipe
+from gen.recorder import Recorder, session_of
 from gen.run_folder import claim, exclusive
-from gen.types import Call, Generate, Outcome, Request, Response, SequenceEnd, Session, digest
+from gen.types import Call, Outcome, SequenceEnd, Session
 
 Result = TypeVar("Result")
 
@@ -121,27 +122,14 @@ async def _run(
                 await asyncio.to_thread(ledger.keep_only, seen)
             ends = pipeline.ends()
             ledger.record_ends(ends)
-            if complete and parts.pairs:
-                progress.phase = "making pairs"
-                await _until_interrupted(make_pairs(parts, ledger, recorder.generate), interrupt)
+            if complete:
+                progress.phase = "making pairs" if parts.pairs else progress.phase
+                await _pairs(parts, ledger, client, pipeline, interrupt)
             stats = client.stats
     finally:
         await cache.close()
     stop, reason = _why_it_ended(ends, pipeline, interrupt)
-    session = Session(
-        started=started.isoformat(timespec="seconds"),
-        ended=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=round(time.monotonic() - clock, 3),
-        requests=stats.requests,
-        cache_hits=stats.cache_hits,
-        rate_limited=stats.rate_limited,
-        retries=stats.retries,
-        input_tokens=stats.input_tokens,
-        output_tokens=stats.output_tokens,
-        cost=stats.cost,
-        stop=stop,
-        version=__version__,
-    )
+    session = session_of(stats, started, time.monotonic() - clock, stop)
     ledger.add_session(session)
     progress.phase = "writing"
     written = await asyncio.to_thread(outputs.write_all, ledger, recipe, parts, folder, lock_test=complete)
@@ -158,49 +146,6 @@ async def _run(
     )
 
 
-@dataclass
-class Recorder:
-    """Stands between strategies and the client: remembers each reply for the ledger's accounts, and answers a request that failed for good
-    in this run before with the same error, unsent."""
-
-    client: Generate
-    ledger: Ledger
-    calls: dict[str, Call] = field(default_factory=dict)
-    errors: dict[str, tuple[str, str, int | None]] = field(init=False)
-    fresh_errors: list[tuple[str, str, str, int | None]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.errors = self.ledger.errors()
-
-    async def generate(self, request: Request) -> Response:
-        """A `Generate` for strategies and judges."""
-        name = _request_digest(request) if self.errors else ""
-        if name in self.errors:
-            reason, message, status = self.errors[name]
-            raise RequestRejected(message, reason=reason, status=status)
-        try:
-            response = await self.client(request)
-        except RequestRejected as error:
-            self.fresh_errors.append((_request_digest(request), error.reason, str(error), error.status))
-            raise
-        self.calls[response.key] = Call(
-            key=response.key,
-            model=request.model,
-            model_id=response.model,
-            purpose=request.purpose,
-            usage=response.usage,
-            cost=response.cost,
-            finish_reason=response.finish_reason,
-            simulated=response.simulated,
-        )
-        return response
-
-    def behind(self, outcomes: list[Outcome]) -> list[Call]:
-        """The calls that these outcomes were made from."""
-        keys = {key for outcome in outcomes for key in outcome.item.provenance.requests}
-        return [self.calls[key] for key in sorted(keys) if key in self.calls]
-
-
 async def _consume(pipeline: Pipeline, recorder: Recorder, ledger: Ledger, progress: Progress) -> set[str]:
     """Move outcomes from the pipeline to the ledger; the ids of all that came out."""
     seen: set[str] = set()
@@ -210,8 +155,8 @@ async def _consume(pipeline: Pipeline, recorder: Recorder, ledger: Ledger, progr
     async def flush() -> None:
         nonlocal waiting, flushed
         batch, waiting, flushed = waiting, [], time.monotonic()
-        errors, recorder.fresh_errors = recorder.fresh_errors, []
-        await asyncio.to_thread(_store, ledger, batch, recorder.behind([outcome for _, outcome in batch]), errors)
+        calls = recorder.behind(outcome for _, outcome in batch)
+        await asyncio.to_thread(_store, ledger, batch, calls, recorder.take_errors())
 
     try:
         async with aclosing(pipeline.outcomes()) as outcomes:
@@ -229,6 +174,14 @@ async def _consume(pipeline: Pipeline, recorder: Recorder, ledger: Ledger, progr
 def _store(ledger: Ledger, batch: list[tuple[int, Outcome]], calls: list[Call], errors: list[tuple[str, str, str, int | None]]) -> None:
     ledger.write(batch, calls)
     ledger.write_errors(errors)
+
+
+async def _pairs(parts: Parts, ledger: Ledger, client: Client, pipeline: Pipeline, interrupt: asyncio.Event) -> None:
+    """The pairs of a run that came to its end; where the service stops under them, that is why the run ended."""
+    try:
+        await _until_interrupted(make_pairs(parts, ledger, client.generate), interrupt)
+    except ServiceStopped as error:
+        pipeline.stopped, pipeline.stopped_detail = error.reason, f"no pairs were made: {error}"
 
 
 async def _until_interrupted(work: Coroutine[Any, Any, Result], interrupt: asyncio.Event) -> Result | None:
@@ -255,17 +208,3 @@ def _why_it_ended(ends: list[SequenceEnd], pipeline: Pipeline, interrupt: asynci
     if not short:
         return "goal_reached", "goal reached"
     return short[0].stop, "; ".join(end.detail for end in short[:3]) + (f"; and {len(short) - 3} more" if len(short) > 3 else "")
-
-
-def _request_digest(request: Request) -> str:
-    return digest(
-        [
-            request.model,
-            request.messages,
-            request.prompt,
-            request.sampling,
-            request.response_schema,
-            request.draw,
-        ],
-        length=32,
-    )

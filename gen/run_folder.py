@@ -40,7 +40,7 @@ def exclusive(folder: Path) -> Iterator[None]:
 def claim(ledger: Ledger, recipe: Recipe, sources: Sources) -> None:
     """Bind the ledger to this recipe, or check that the recipe continues the one it was made for.
 
-    Goal, budget, rates, exports, card and gates may change. Raises RecipeError naming the first other key that did.
+    Goal, budget, rates, exports, card, gates and pairs may change. Raises RecipeError naming the first other key that did.
     """
     now = fixed_part(recipe.config) | {"sources": digest(thaw(sources))}
     before = ledger.fact("fixed")

@@ -16,8 +16,9 @@ Change = Literal["new_instruction", "new_answer"]
 
 # Gates whose objection is to the instruction: a new answer could not help.
 _ABOUT_THE_INSTRUCTION = frozenset({"exact_dup", "near_dup", "novelty", "semantic_dup", "contamination", "balance", "conflict", "parse"})
-# Never asked for again: what is unsafe must not be coaxed into passing; a surplus sample was good.
+# Never asked for again: what is unsafe must not be coaxed into passing (a score with a maximum measures harm); a surplus sample was good.
 _NEVER = frozenset({"safety", "goal"})
+_NEVER_REASONS = frozenset({"above_maximum"})
 _CUT = frozenset({"cut_off", "unfinished_sentence", "unclosed_fence", "unbalanced_fence", "unclosed_bracket"})
 _ADVICE = {
     "exact_dup": "Write something clearly different: another situation, another question.",
@@ -49,7 +50,7 @@ class Feedback:
 
 def worth_another(verdict: Verdict) -> bool:
     """Whether a candidate that failed so may be asked for again."""
-    return verdict.gate not in _NEVER
+    return verdict.gate not in _NEVER and verdict.reason not in _NEVER_REASONS
 
 
 def change_for(rejected: Outcome, attempt: int) -> Change:

@@ -11,18 +11,18 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # From the ground up. A name is a module of gen/ or a room (a folder, with everything in it).
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"types", "errors", "resources", "concurrency", "files", "bounds"}),
+    frozenset({"types", "errors", "resources", "concurrency", "files", "bounds", "whole_folder"}),
     # pure building blocks: text, packing, patterns, prompts, plots
     frozenset({"prompts", "plugins", "text", "packing", "plots", "card", "replies", "rouge", "splits", "markup", "conversation", "turns"})
     | frozenset({"folding", "language", "minhash", "same_task", "refusals", "pii_patterns", "secret_patterns", "national_ids", "spans"})
     | frozenset({"redaction", "overlap", "harm_lexicon", "candidates", "chat_template", "loss_mask", "tokenizer", "templating"})
-    | frozenset({"packed_set", "template_check"}),
+    | frozenset({"packed_set", "template_check", "packed_look"}),
     frozenset({"recipe", "simulator", "records"}),
-    frozenset({"llm", "ledger", "record", "asking", "second_chance", "figures", "answering", "raw_prompt"}),
+    frozenset({"llm", "ledger", "record", "asking", "opinions", "second_chance", "figures", "answering", "raw_prompt"}),
     frozenset({"sources", "strategies", "gates", "judges", "pairs", "exporters", "sequences"}),
-    frozenset({"pipeline"}),
+    frozenset({"pipeline", "pack_options"}),
     frozenset({"parts"}),
-    frozenset({"run", "run_folder", "outputs", "pairs_stage", "preview", "gate_file"}),
+    frozenset({"run", "run_folder", "outputs", "pairs_stage", "recorder", "preview", "gate_file", "approval", "pack_source", "lab"}),
     frozenset({"commands"}),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

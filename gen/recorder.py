@@ -1,0 +1,92 @@
+"""Stands between what asks and the client: remembers each reply for the ledger's accounts, and each error that is final."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from gen import __version__
+from gen.errors import RequestRejected
+from gen.ledger import Ledger
+from gen.llm.stats import ClientStats
+from gen.types import Call, Generate, Outcome, Request, Response, Session, digest
+
+
+@dataclass
+class Recorder:
+    """A `Generate` for strategies, judges and pair makers. A request that failed for good before gets its error again, unsent."""
+
+    client: Generate
+    ledger: Ledger
+    calls: dict[str, Call] = field(default_factory=dict)
+    errors: dict[str, tuple[str, str, int | None]] = field(init=False)
+    fresh_errors: list[tuple[str, str, str, int | None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.errors = self.ledger.errors()
+
+    async def generate(self, request: Request) -> Response:
+        """The reply, remembered."""
+        name = _request_digest(request) if self.errors else ""
+        if name in self.errors:
+            reason, message, status = self.errors[name]
+            raise RequestRejected(message, reason=reason, status=status)
+        try:
+            response = await self.client(request)
+        except RequestRejected as error:
+            self.fresh_errors.append((_request_digest(request), error.reason, str(error), error.status))
+            raise
+        self.calls[response.key] = Call(
+            key=response.key,
+            model=request.model,
+            model_id=response.model,
+            purpose=request.purpose,
+            usage=response.usage,
+            cost=response.cost,
+            finish_reason=response.finish_reason,
+            simulated=response.simulated,
+        )
+        return response
+
+    def behind(self, outcomes: Iterable[Outcome]) -> list[Call]:
+        """The calls that these outcomes were made from."""
+        keys = {key for outcome in outcomes for key in outcome.item.provenance.requests}
+        return [self.calls[key] for key in sorted(keys) if key in self.calls]
+
+    def take_errors(self) -> list[tuple[str, str, str, int | None]]:
+        """The final errors met since this was last asked, to be written to the ledger."""
+        fresh, self.fresh_errors = self.fresh_errors, []
+        return fresh
+
+
+def session_of(stats: ClientStats, started: datetime, seconds: float, stop: str) -> Session:
+    """What this start sent and paid."""
+    return Session(
+        started=started.isoformat(timespec="seconds"),
+        ended=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(seconds, 3),
+        requests=stats.requests,
+        cache_hits=stats.cache_hits,
+        rate_limited=stats.rate_limited,
+        retries=stats.retries,
+        input_tokens=stats.input_tokens,
+        output_tokens=stats.output_tokens,
+        cost=stats.cost,
+        stop=stop,
+        version=__version__,
+    )
+
+
+def _request_digest(request: Request) -> str:
+    return digest(
+        [
+            request.model,
+            request.messages,
+            request.prompt,
+            request.sampling,
+            request.response_schema,
+            request.draw,
+        ],
+        length=32,
+    )
