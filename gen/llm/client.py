@@ -95,6 +95,7 @@ class Client:
         self._rng = rng or random.Random()
         self._ready = providers
         self._models: dict[str, _Model] = {}
+        self._by_line: dict[int, _Model] = {}
         self._providers: list[Provider] = []
         self._flights: dict[str, _Flight] = {}
         self._tallies = Tallies()
@@ -125,7 +126,7 @@ class Client:
             if provider is None:
                 provider = connected[route.endpoint] = connect(route.endpoint, self._heard)
             self._models[route.name] = _Model(route, admissions[route.limits_key], provider)
-        self._by_line = {id(model.route.line): model for model in self._models.values()}
+        self._by_line.update((id(model.route.line), model) for model in self._models.values())
         self._providers = [*connected.values()]
         return self
 

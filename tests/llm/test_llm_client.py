@@ -111,7 +111,7 @@ async def test_a_call_that_nobody_waits_for_any_more_is_called_off_and_keeps_its
         await asyncio.sleep(0)
         assert model.stats.in_flight == 0
         with pytest.raises(BudgetReached):
-            await model.generate(ask("other"))
+            await asyncio.wait_for(model.generate(ask("other")), 5)
 
 
 async def test_twelve_429s_then_a_reply(line: Line, ask: Ask, time: Any) -> None:
