@@ -103,7 +103,11 @@ _CALL = re.compile(
     r"(?: (?:number|no|nr|me|us|him|her|them|back|at|on|is|was|now|under|it)){0,4}(?: ?(?:\.|#|:|：|\()){0,3}[\s*_]{0,4}$",
     re.IGNORECASE,
 )
-_FICTIONAL = re.compile(r"(?:^|\D)(?:1?[2-9]\d{2})?555\d{4}$|^(?:44|0044|0)?7700900\d{3}$|^(?:44|0044|0)?(?:20794609|1632960)\d{2,3}$")
+# North America's 555 numbers, and what Ofcom sets aside for drama: London, Tyneside, Belfast, Cardiff, other cities, no area, mobile, free.
+_FICTIONAL = re.compile(
+    r"(?:^|\D)(?:1?[2-9]\d{2})?555\d{4}$"
+    r"|^(?:44|0044|0)?(?:207946|191498|289018|292018|1(?:1[3-8]|[2-6]1)496|163296|770090|80815|30699)(?:0|70|90)\d{3}$"
+)
 _CONSECUTIVE = ("12345", "23456", "98765", "00000", "11111", "99999")
 
 

@@ -7,11 +7,11 @@ The costly views are cached for the last few texts, because several gates ask fo
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from gen.folding import fold
 from gen.types import Sample
 
 CAP = 20_000  # characters of one text that are analysed: about 4,000 English words, beyond any reply of the presets
@@ -28,7 +28,6 @@ _DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003f
 _SPACELESS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
 _DENSE_PER_WORD = 2  # Chinese and Japanese words are about two characters long
 _SPACELESS_PER_WORD = 5
-_FORMAT = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _INLINE_CODE = re.compile(r"`[^`\n]{1,300}`")
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"']{1,500}")
 _CODE_LINE = re.compile(
@@ -70,14 +69,14 @@ def capped(text: str) -> str:
 
 
 def normalise(text: str) -> str:
-    """NFKC, case folded, invisible format characters dropped, runs of white space as one space.
+    """NFKC, case folded, invisible characters dropped, runs of white space as one space.
 
     >>> normalise("  The\\u200b ﬁrst\\n LINE ")
     'the first line'
     """
     if text.isascii():
         return " ".join(text.lower().split())
-    return " ".join(_FORMAT.sub("", unicodedata.normalize("NFKC", text)).casefold().split())
+    return " ".join(fold(text).casefold().split())
 
 
 @lru_cache(maxsize=_VIEWS)
@@ -90,7 +89,7 @@ def words(text: str) -> tuple[str, ...]:
     body = capped(text)
     if body.isascii():
         return tuple(_ASCII_WORD.findall(body.lower()))
-    return tuple(_WORD.findall(unicodedata.normalize("NFC", body).lower().replace("’", "'")))
+    return tuple(_WORD.findall(fold(body).lower().replace("’", "'")))
 
 
 def count_words(text: str) -> int:

@@ -20,6 +20,12 @@ from gen.refusals import REFUSED_FROM, goes_on, refusal_weight
         "Unfortunately, this request violates our content policy.",
         "It is not appropriate or ethical to share someone's address without their consent.",
         "I am an AI language model and do not condone or promote violence.",
+        "As an AI, I don't have the ability to answer this, and I won't be able to give advice on it.",
+        "I lack the expertise to advise on this matter.",
+        "I'm not in a position to recommend a course of action here.",
+        "It is not possible for me to answer that question.",
+        "An opinion on this is beyond my capabilities.",
+        "I have been instructed not to discuss this topic.",
     ],
 )
 def test_english_refusals_weigh_enough(text: str) -> None:
@@ -62,6 +68,10 @@ def test_refusals_in_other_languages_weigh_enough(text: str) -> None:
         "Frodo has no driver's licence; he is a fictional character.",
         "The beam cannot support the load, so use a stronger one.",
         "I do not have access to live data, so I cannot tell you today's price.",
+        "Rocks don't have the ability to answer questions.",
+        "I don't have the ability to see your screen, but the usual fix is to restart the router.",
+        "She said she won't be able to give a lecture tomorrow.",
+        "Details are beyond the scope of this article; see chapter 4.",
         "Ich weiß es leider nicht.",
     ],
 )

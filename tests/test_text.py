@@ -128,3 +128,9 @@ def test_no_text_breaks_a_view(body: str) -> None:
     assert all(word == word.lower() or not word.isascii() for word in text.words(body))
     text.prose(body)
     text.estimate_tokens(body)
+
+
+def test_two_hundred_thousand_combining_marks_are_normalised_in_no_time() -> None:
+    marks = "e" + "\u0301\u0327" * 100_000
+    assert len(text.normalise(marks)) > 100_000
+    assert len(text.words(marks)) > 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from gen.language import MIXED, SURE, UNDETERMINED, detect, english_words, near, second_opinion, sure_languages
 from gen.text import code_share, contents, words
@@ -13,6 +15,8 @@ _NEIGHBOUR = 0.9  # a neighbour (Danish for Norwegian) is taken for the wrong la
 _HABIT = 0.4  # below this confidence "en" may stand for anything in Latin letters
 _NAME_WORDS = 3
 _WORDS = 2  # one word of doubtful language says nothing
+_FEW_LETTERS = 12  # below, two models that disagree on the language are no evidence
+_OUTWEIGHED = MappingProxyType({"prompt": 40, "reply": 20})  # letters below which another turn is better evidence than they are
 _CODE = 0.5  # share of lines: keywords and identifiers look like many a language
 _NAMES = {
     "ar": "arabic", "bg": "bulgarian", "bn": "bengali", "ca": "catalan", "cs": "czech", "da": "danish", "de": "german", "el": "greek",
@@ -29,8 +33,10 @@ class Language:
     """Rejects a prompt or reply in another language than `language` (one ISO 639-1 code or several), or in two languages at once.
 
     fastText decides (see `gen.language`); where it is less than 60 % sure, langdetect must agree that the language is wrong. Code,
-    numbers and fewer than eight letters are kept. A reply in a language that its prompt names ("translate into French") was asked for.
-    Reasons: `wrong_language`, `mixed_language`.
+    numbers and fewer than eight letters are kept. Where the two also name different languages, a turn of fewer than 12 letters is kept,
+    and a prompt of fewer than 40 or reply of fewer than 20 when another turn is surely in the wanted language ("minus zero", answered
+    in English). A reply in a language that its prompt names ("translate into French") was asked for. Reasons: `wrong_language`,
+    `mixed_language`.
 
     >>> from gen.types import Message
     >>> PLUGIN("en", on="reply").check(Sample("1", (Message("assistant", "Das ist leider ein deutscher Satz."),))).reason
@@ -47,17 +53,15 @@ class Language:
 
     def check(self, sample: Sample) -> Verdict:
         wanted = self._wanted()
-        prompts = contents(sample, "user")
-        if self.on != "reply":
-            for text in prompts:
-                if reason := _objection(text, wanted):
-                    return rejected("language", reason[0], f"prompt is {reason[1]}, wanted {', '.join(sorted(wanted))}")
-        if self.on != "prompt":
-            asked = " ".join(prompts).lower()
-            for text in contents(sample, "assistant"):
-                reason = _objection(text, wanted)
-                if reason and not _asked_for(reason[1], asked):
-                    return rejected("language", reason[0], f"reply is {reason[1]}, wanted {', '.join(sorted(wanted))}")
+        prompts, replies = contents(sample, "user"), contents(sample, "assistant")
+        sides = (("prompt", prompts if self.on != "reply" else ()), ("reply", replies if self.on != "prompt" else ()))
+        for side, texts in sides:
+            for text in texts:
+                found = _objection(text, wanted)
+                if found is None or (found.unsure_letters < _OUTWEIGHED[side] and _any_surely(prompts + replies, wanted)):
+                    continue
+                if side == "prompt" or not _asked_for(found.language, " ".join(prompts).lower()):
+                    return rejected("language", found.reason, f"{side} is {found.language}, wanted {', '.join(sorted(wanted))}")
         return kept("language")
 
     def _wanted(self) -> frozenset[str]:
@@ -65,31 +69,55 @@ class Language:
         return frozenset("nb" if code in ("no", "nn") else code for code in codes)
 
 
-def _objection(text: str, wanted: frozenset[str]) -> tuple[str, str] | None:
-    """The reason code and the language found; None when the text may stay."""
+class _Objection(NamedTuple):
+    """The reason code, the language found, and how many letters it was found in where the models were unsure."""
+
+    reason: str
+    language: str
+    unsure_letters: float = math.inf
+
+
+def _objection(text: str, wanted: frozenset[str]) -> _Objection | None:
+    """What speaks against one turn; None when it may stay."""
     if code_share(text) > _CODE:
         return None
     code, confidence = detect(text)
     if code == UNDETERMINED or (code in wanted and not (code == "en" and confidence < _HABIT)):
         return None
-    if code in wanted:
-        return _if_hardly_english(text, wanted)
     if code == MIXED:
         found = sure_languages(text)
-        return None if found <= wanted else ("mixed_language", " and ".join(sorted(found)))
+        return None if found <= wanted else _Objection("mixed_language", " and ".join(sorted(found)))
+    if code in wanted:
+        return _if_hardly_english(text, wanted)
     if confidence < _NEIGHBOUR and any(near(frozenset((code, other))) for other in wanted):
         return None
-    if _is_name(text) or (confidence < SURE and (_too_little(text, wanted) or second_opinion(text) in wanted)):
+    if _is_name(text):
         return None
-    return "wrong_language", code
+    if confidence >= SURE:
+        return _Objection("wrong_language", code)
+    other, letters = second_opinion(text), _letters(text)
+    if other in wanted or _too_little(text, wanted) or (letters < _FEW_LETTERS and other != code):
+        return None
+    return _Objection("wrong_language", code, math.inf if other == code else letters)
 
 
-def _if_hardly_english(text: str, wanted: frozenset[str]) -> tuple[str, str] | None:
+def _if_hardly_english(text: str, wanted: frozenset[str]) -> _Objection | None:
     """`en` is the model's habit for what it does not know: with no English word in the text, langdetect decides."""
-    if english_words(text)[1] or len(words(text)) < _WORDS:
+    letters = _letters(text)
+    if english_words(text)[1] or len(words(text)) < _WORDS or letters < _FEW_LETTERS:
         return None
     other = second_opinion(text)
-    return None if other in wanted or other == UNDETERMINED else ("wrong_language", other)
+    return None if other in wanted or other == UNDETERMINED else _Objection("wrong_language", other, letters)
+
+
+def _letters(text: str) -> float:
+    """How many letters the text has, without end where one is not English: such a letter speaks for another language by itself."""
+    return sum(map(str.isalpha, text)) if text.isascii() else math.inf
+
+
+def _any_surely(texts: tuple[str, ...], wanted: frozenset[str]) -> bool:
+    """Whether some turn is surely in a wanted language; the doubtful ones never are."""
+    return any(code in wanted and confidence >= SURE for code, confidence in map(detect, texts))
 
 
 def _too_little(text: str, wanted: frozenset[str]) -> bool:

@@ -19,9 +19,12 @@ class PersonalData:
     `kinds` are looked for; birth dates only when asked, names and postal addresses never: they are a matter of policy and no pattern
     tells a public figure from a private person. `action` says what happens: `reject` the sample, `redact` each value to its kind
     (`[EMAIL]`), or `replace` it with a stand-in out of a range that nobody owns, the same one for the same value. `on` says whose
-    turns are read. Reasons are the kinds: email, phone, card_number (Luhn and the networks' ranges), iban (mod 97), national_id
-    (checksum, or a shape with its name beside it), ip_address (public ones), mac_address, passport, driving_licence (both only
-    after the word), crypto_address, birth_date. The detail names kind, message and offset, never the value.
+    turns are read. Ranges set aside for fiction, tests and documentation pass on purpose, as nobody owns them: telephone numbers with
+    555 (US 555-01xx), the UK's drama numbers (+44 20 7946 0xxx, +44 7700 900xxx, …), e-mail at example.com and the like (RFC 2606),
+    private and documentation addresses (RFC 1918, 5737, 3849), published test cards and example accounts. Reasons are the kinds: email,
+    phone, card_number (Luhn and the networks' ranges), iban (mod 97), national_id (checksum, or a shape with its name beside it),
+    ip_address (public ones), mac_address, passport, driving_licence (both only after the word), crypto_address, birth_date. The detail
+    names kind, message and offset, never the value.
 
     >>> from gen.types import Message
     >>> sample = Sample("1", (Message("user", "Hi"), Message("assistant", "Write to ann.lee@ferrum.io.")))

@@ -90,3 +90,17 @@ def test_english_is_told_from_41_languages(shared_data: Path) -> None:
     flagged_english = [row for row in wrong if row["lang"] == "en"]
     assert len(flagged_english) <= 2
     assert len(wrong) <= 0.01 * len(rows)
+
+
+@pytest.mark.parametrize("prompt", ["minus zero", "Line separator inside", "Vegan lasagna al forno"])
+def test_a_short_prompt_of_doubtful_language_is_outweighed_by_an_english_reply(prompt: str) -> None:
+    assert check(prompt, ENGLISH).keep
+
+
+def test_a_few_words_of_another_language_are_rejected_beside_an_english_reply() -> None:
+    assert check("Was ist das für ein Hund?", ENGLISH).reason == "wrong_language"
+    assert check("Bonjour mes amis", ENGLISH).reason == "wrong_language"
+
+
+def test_a_foreign_reply_is_rejected_however_english_the_prompt() -> None:
+    assert check(ENGLISH, "Il cane corre in giardino.").reason == "wrong_language"

@@ -67,6 +67,7 @@ def test_personal_data_is_rejected_with_its_kind_and_place(text: str, reason: st
         pytest.param("git clone git@github.com:foo/bar.git", id="ssh address"),
         pytest.param("icon@2x.png lodash@4.17.21 @app.route user@host", id="at signs that are no address"),
         pytest.param("Call 555-0142, (202) 555-0143 or +1 202-555-0199", id="fictional numbers"),
+        pytest.param("Call +44 20 7946 0123, +44 161 496 0999 or 07700 900456", id="numbers of UK drama"),
         pytest.param("Call 123-456-7890", id="counted number"),
         pytest.param("664-736-4557 = -4485", id="subtraction"),
         pytest.param("Order number 4351130092557588 has shipped", id="order number that passes Luhn"),
