@@ -10,7 +10,7 @@ from __future__ import annotations
 from gen.llm.provider import CAPABILITIES, sampling
 from gen.recipe import ModelLine
 from gen.simulator import options as simulator_options
-from gen.types import Json, Request, digest, thaw
+from gen.types import Json, Request, digest
 
 _KEY_HEX_DIGITS = 64  # the whole SHA-256
 
@@ -36,7 +36,7 @@ def request_key(request: Request, line: ModelLine, identity: Json) -> str:
             "sampling": [resolved.temperature, resolved.top_p, resolved.max_tokens, resolved.stop],
             "response_schema": request.response_schema,
             "draw": request.draw,
-            "extra_body": thaw(line.extra_body),
+            "extra_body": line.extra_body,
         },
         length=_KEY_HEX_DIGITS,
     )

@@ -39,7 +39,18 @@ async def retrying(
     on_retry: Callable[[ProviderError], None],
 ) -> Response:
     """The first reply that `attempt`, an async function, brings. Raises its last error when patience ends, and any final error at once."""
+    try:
+        return await attempt()  # most calls need no retrying: tenacity costs a tenth of a whole call
+    except (Unavailable, RateLimited) as error:
+        first: ProviderError | None = error
     state = _State(patience, clock, rng)
+
+    async def next_attempt() -> Response:
+        nonlocal first
+        if first is not None:
+            failed, first = first, None
+            raise failed
+        return await attempt()
 
     def before_sleep(call: RetryCallState) -> None:
         error = _error(call)
@@ -54,7 +65,7 @@ async def retrying(
         before_sleep=before_sleep,
         reraise=True,
     )
-    reply: Response = await retries(attempt)
+    reply: Response = await retries(next_attempt)
     return reply
 
 

@@ -23,7 +23,6 @@ from gen.recipe import ModelLine
 from gen.types import FinishReason, Json, Request, Response, Usage, thaw
 
 _CAPABILITIES = CAPABILITIES["openai"]
-_JSON_HEADERS = {"Content-Type": "application/json"}
 
 FINISH_REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
@@ -56,9 +55,7 @@ class OpenAIProvider:
     async def send(self, request: Request, line: ModelLine) -> Response:
         path, payload = build_payload(request, line)
         try:
-            reply = await self._client.post(
-                path, cast_to=httpx2.Response, content=orjson.dumps(payload), options={"headers": _JSON_HEADERS}
-            )
+            reply = await self._client.post(path, cast_to=httpx2.Response, content=orjson.dumps(payload))
         except openai.APIStatusError as error:
             self._on_headers(line, error.response.headers)
             raise to_error(error.response, self._secret) from None  # the SDK's error holds the key in its request
