@@ -12,21 +12,20 @@ from typing import Any
 from gen import __version__, plugins
 from gen.candidates import accepted_rows, rejected_rows
 from gen.conversation import Skipped
-from gen.errors import RecipeError
+from gen.errors import InputError, RecipeError
 from gen.figures.whole import figures_of
 from gen.files import write_jsonl, write_text
 from gen.ledger import Ledger
 from gen.minhash import families
+from gen.pack_options import SHIPPED_TOKENIZER, packed_exporter, tokenizer_title
 from gen.parts import Parts
 from gen.prompts import load
 from gen.recipe import Recipe
 from gen.record import Export, GateLine, ModelLine, Packed, RunRecord
-from gen.resources import resource
 from gen.splits import LOCKED_SPLIT, Assignment, assign, assign_pairs, leaks
 from gen.types import Preference, Sample
 
 PAPERS = ("card", "quality_report", "report", "readme")
-SHIPPED_TOKENIZER = "shipped"  # `export: {pack: {tokenizer: shipped}}`: the small one in data/
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,7 @@ class Written:
     pairs: int
     dropped_pairs: int
     packed: Packed | None = None
+    not_packed: str = ""
     files: tuple[str, ...] = field(default=())
 
     def lines(self) -> Iterator[str]:
@@ -58,6 +58,8 @@ class Written:
         if self.packed is not None:
             packed = self.packed
             yield f"{self.folder / packed.folder}: {packed.samples} samples in {packed.rows} rows of {packed.max_length} tokens"
+        if self.not_packed:
+            yield f"{self.folder / 'packed'}: not written: {self.not_packed}"
         yield f"{self.folder / 'report.html'}: what to look at before training on it"
 
 
@@ -80,13 +82,26 @@ def write_all(ledger: Ledger, recipe: Recipe, parts: Parts, folder: Path, *, loc
         exports.append(_export_pairs(folder, pairs, samples, splits))
     else:
         _remove(folder / "preference")
-    packed = _pack(folder, recipe, [sample for sample in samples if splits.of[sample.id] == "train"])
+    made = _pack(folder, recipe, ledger, [sample for sample in samples if splits.of[sample.id] == "train"])
+    packed, not_packed = (None, made) if isinstance(made, str) else (made, "")
     record = record_of(ledger, recipe, parts, tuple(exports), packed, leaking)
     papers = _papers(folder, record)
+    ledger.set_fact("card", recipe.config.card.model_dump(mode="json"))
     sets = [f"{export.folder}/{split}.jsonl" for export in exports for split, count in export.rows.items() if count]
     files = ("recipe.yaml", "accepted.jsonl", "rejected.jsonl", *sets, *papers)
-    dropped = ledger.dropped()
-    return Written(folder, accepted, accepted + rejected, tuple(exports), splits, split_by, len(pairs), len(dropped), packed, files)
+    return Written(
+        folder=folder,
+        accepted=accepted,
+        candidates=accepted + rejected,
+        exports=tuple(exports),
+        splits=splits,
+        split_by=split_by,
+        pairs=len(pairs),
+        dropped_pairs=len(ledger.dropped()),
+        packed=packed,
+        not_packed=not_packed,
+        files=files,
+    )
 
 
 def split_samples(samples: Sequence[Sample], recipe: Recipe, ledger: Ledger) -> tuple[Assignment, int]:
@@ -190,20 +205,29 @@ def _remove(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _pack(folder: Path, recipe: Recipe, samples: Sequence[Sample]) -> Packed | None:
-    """The training split, templated, masked and packed, where the recipe asks for it."""
-    options = recipe.config.export.pack
-    if options is None:
-        _remove(folder / "packed")
+def _remove_pack(path: Path) -> None:
+    if (path / "pack.json").is_file():
+        _remove(path)
+
+
+def _pack(folder: Path, recipe: Recipe, ledger: Ledger, samples: Sequence[Sample]) -> Packed | str | None:
+    """The training split, templated, masked and packed, where the recipe asks for it; why nothing could be packed. A set that
+    `sluice pack` made stays where the recipe asks for none."""
+    exporter, target = packed_exporter(recipe), folder / "packed"
+    if exporter is None:
+        if ledger.fact("packed"):
+            _remove_pack(target)
+        ledger.set_fact("packed", False)
         return None
+    ledger.set_fact("packed", True)
     try:
-        exporter = plugins.build("exporters", "packed", packing_options(options, recipe.folder))
-    except RecipeError as error:
-        raise recipe.error(("export", "pack"), error) from error
-    report = exporter.write(samples, folder / "packed")
+        report = exporter.write(samples, target)
+    except InputError as error:  # the papers of a run are written all the same
+        _remove_pack(target)
+        return str(error)
     return Packed(
         folder="packed",
-        tokenizer=str(options.get("tokenizer", SHIPPED_TOKENIZER)),
+        tokenizer=tokenizer_title((recipe.config.export.pack or {}).get("tokenizer", SHIPPED_TOKENIZER), report.tokenizer),
         max_length=report.max_length,
         samples=report.samples,
         too_long=report.dropped.get("too_long", 0),
@@ -211,14 +235,3 @@ def _pack(folder: Path, recipe: Recipe, samples: Sequence[Sample]) -> Packed | N
         tokens=report.tokens,
         loss_tokens=report.trained_tokens,
     )
-
-
-def packing_options(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The packed exporter's options with the tokenizer found: `shipped`, a folder beside the recipe, or a name on the Hub."""
-    found = {"tokenizer": SHIPPED_TOKENIZER, "max_length": 2048} | dict(options)
-    name = str(found["tokenizer"])
-    if name == SHIPPED_TOKENIZER:
-        found["tokenizer"] = str(resource("data", "tokenizer"))
-    elif (folder / name).is_dir():
-        found["tokenizer"] = str(folder / name)
-    return found

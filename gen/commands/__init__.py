@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "The main job: run a recipe until its goal is met; run again to resume."),
     "gate": ("gate", "Put any dataset through the gates."),
     "export": ("export", "Write a run's files again: formats, splits, papers."),
+    "pack": ("pack", "Apply the chat template, prove the loss mask, pack into full rows."),
     "pairs": ("pairs", "Make preference pairs from a run."),
     "show": ("show", "Tell one sample's whole history."),
     "gates": ("gates", "List the gates with their options and defaults."),

@@ -1,0 +1,59 @@
+"""Where the samples of a packed set come from: a run's accepted samples in one of its splits, or any dataset in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from gen.errors import InputError
+from gen.ledger import Ledger
+from gen.outputs import split_samples
+from gen.recipe import SPLITS, parse
+from gen.records import Unreadable, read_records
+from gen.types import Provenance, Sample
+
+EVERY_SPLIT = "all"
+
+
+@dataclass
+class DatasetFile:
+    """A JSON Lines file in any shape that gen.records reads. `unreadable` is filled while `samples` goes through it."""
+
+    path: Path
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+    def samples(self) -> Iterator[Sample]:
+        """Each readable line as a sample named `line N`; one that says `"simulated": true` is marked so.
+
+        Raises InputError when the file as a whole cannot be read.
+        """
+        self.unreadable.clear()
+        for record in read_records(self.path):
+            if isinstance(record, Unreadable):
+                self.unreadable.append(record)
+            elif record.fields.get("simulated") is True:
+                yield replace(record.sample, provenance=Provenance(simulated=True))
+            else:
+                yield record.sample
+
+
+def run_samples(ledger: Ledger, run: Path, split: str) -> list[Sample]:
+    """The accepted samples of a run in plan order, those of one split or `all`, as its exported files have them.
+
+    Raises InputError when the run has no sample there.
+    """
+    samples = [outcome.item for outcome in ledger.outcomes() if outcome.accepted and isinstance(outcome.item, Sample)]
+    if not samples:
+        raise InputError(f"{run} has no accepted sample: there is nothing to pack")
+    if split == EVERY_SPLIT:
+        return samples
+    of = ledger.splits()
+    if any(sample.id not in of for sample in samples):  # an unfinished run: its test split is not locked yet, its files are as these
+        assigned, _ = split_samples(samples, parse(ledger.fact("recipe"), run / "recipe.yaml"), ledger)
+        of = dict(assigned.of)
+    chosen = [sample for sample in samples if of[sample.id] == split]
+    if not chosen:
+        filled = ", ".join(f"{name} {sum(of[sample.id] == name for sample in samples)}" for name in SPLITS)
+        raise InputError(f"{run} has no sample in the split '{split}' ({filled}): choose another with --split, or all")
+    return chosen
