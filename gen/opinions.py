@@ -141,9 +141,12 @@ def number_of(value: Json) -> float | None:
 def _read(response: Response, read: Callable[[Json], Value | Unreadable], key: str) -> Value | Unreadable:
     if response.finish_reason in ("refusal", "content_filter"):
         return Unreadable("the judge refused to answer")
-    if response.text.count(f'"{key}"') > 1:
+    text = response.text.strip()
+    if text.startswith("<think>"):  # a local model's thoughts, drafts of the verdict among them
+        text = text.partition("</think>")[2]
+    if text.count(f'"{key}"') > 1:
         return Unreadable("the reply holds more than one verdict")
-    value = parse_json(response.text)
+    value = parse_json(text)
     found = Unreadable("the reply is no JSON object") if not isinstance(value, dict) else read(value)
     if isinstance(found, Unreadable) and response.finish_reason == "length":
         return Unreadable("the reply was cut off at the token limit")

@@ -84,7 +84,8 @@ async def pairs_of_run(folder: Path, *, cache_path: Path, recipe_file: Path | No
 
 
 def recipe_of(folder: Path, ledger: Ledger, file: Path | None) -> Recipe:
-    """The run's recipe; with the pairs of the recipe in `file`, and the judges and models that it brings along, where one is given."""
+    """The run's recipe; with the pairs and the budget of the recipe in `file`, and the judges and models that it brings along, where
+    one is given."""
     text = ledger.fact("recipe")
     if text is None:
         raise InputError(f"{folder} has not been run yet: it knows no recipe")
@@ -97,6 +98,7 @@ def recipe_of(folder: Path, ledger: Ledger, file: Path | None) -> Recipe:
         "models": {**stored.config.models, **given.config.models},
         "judges": (*given.config.judges, *(line for line in stored.config.judges if line.title not in titles)),
         "pairs": given.config.pairs,
+        "budget": given.config.budget,
     }
     return Recipe(config=stored.config.model_copy(update=changes), file=given.file, text=stored.text, lines=given.lines)
 

@@ -17,7 +17,7 @@ EXIT_DONE, EXIT_SHORT = 0, 1
 def command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
     recipe_file: Annotated[
-        Path | None, typer.Option("--recipe", help="Take `pairs`, and the judges and models they need, from this recipe instead.")
+        Path | None, typer.Option("--recipe", help="Take `pairs`, the judges and models they need and `budget` from this recipe instead.")
     ] = None,
     cache: Annotated[Path, typer.Option(help="The cache of replies, shared by all runs.")] = Path("runs/cache.db"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,

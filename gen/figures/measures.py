@@ -139,7 +139,7 @@ def scores(candidates: Sequence[Fact], gates: Sequence[GateLine]) -> tuple[Score
                 unreadable[judge] += 1
             else:
                 opinions[judge].append((value, fact))
-    minima = {str(gate.option("judge")): gate.option("minimum") for gate in gates if gate.option("judge")}
+    minima = {_score_name(gate): gate.option("minimum") for gate in gates if gate.option("judge")}
     return tuple(_scores(judge, given, minima.get(judge), unreadable[judge]) for judge, given in opinions.items())
 
 
@@ -222,6 +222,11 @@ def _spread(axis: Lengths, strategy: str, part: str, values: Sequence[int]) -> S
     highest = max(smooth) or 1.0
     at = [values[min(len(values) - 1, floor(share * len(values)))] for share in (0.05, 0.95)]
     return Spread(strategy, part, len(values), at[0], middle(values), at[1], tuple(height / highest for height in smooth))
+
+
+def _score_name(gate: GateLine) -> str:
+    """The score that a gate looks at: a judge's own, or that of one of its aspects."""
+    return f"{gate.option('judge')}.{gate.option('aspect')}" if gate.option("aspect") else str(gate.option("judge"))
 
 
 def _scores(judge: str, given: Sequence[tuple[float, Fact]], minimum: object, unreadable: int) -> Scores:

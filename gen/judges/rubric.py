@@ -57,8 +57,8 @@ class Rubric:
         if not self.aspects:
             raise RecipeError(f"name at least one aspect, e.g. {', '.join(SHIPPED)}", key="aspects")
         for aspect, asks in self.asked.items():
-            if not _NAME.fullmatch(aspect):
-                raise RecipeError(f"'{aspect[:60]}' is no name of an aspect: use a-z, 0-9 and '_', at most 40 characters", key="aspects")
+            if not _NAME.fullmatch(aspect) or aspect in ("score", "reason"):
+                raise RecipeError(f"'{aspect[:60]}' is no name of an aspect: use a-z, 0-9 and '_', not 'score' or 'reason'", key="aspects")
             if not asks.strip() and aspect not in SHIPPED:
                 raise RecipeError(
                     f"say what '{aspect}' asks, as in {{{aspect}: \"is it …?\"}}, or choose from {', '.join(SHIPPED)}", key="aspects"

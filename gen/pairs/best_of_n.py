@@ -151,10 +151,10 @@ class BestOfN:
         (high, best), (low, worst) = ranked[0], ranked[-1]
         if high == low:
             return self._dropped(sample, "tie", f"all {len(ranked)} replies got {high:g}")
-        if high - low < self.minimum_margin:
-            return self._dropped(sample, "below_margin", f"{high:g} − {low:g} = {high - low:.4g}, minimum {self.minimum_margin:g}")
+        if _margin(high, low) < self.minimum_margin:
+            return self._dropped(sample, "below_margin", f"{high:g} − {low:g} = {_margin(high, low):g}, minimum {self.minimum_margin:g}")
         if self.rejected == "closest":
-            low, worst = next(pair for pair in ranked if high - pair[0] >= self.minimum_margin)
+            low, worst = next(pair for pair in ranked if _margin(high, pair[0]) >= self.minimum_margin)
         return Preference(
             id=digest([self.name, sample.id]),
             prompt=prompt,
@@ -162,7 +162,7 @@ class BestOfN:
             rejected=(Message("assistant", worst.text.strip()),),
             chosen_score=high,
             rejected_score=low,
-            margin=round(high - low, 4),
+            margin=_margin(high, low),
             source=SOURCE,
             sample=sample.id,
             provenance=self._provenance(sample, replies, best, opinion),
@@ -184,6 +184,11 @@ class BestOfN:
 
     def _dropped(self, sample: Sample, reason: str, detail: str) -> Dropped:
         return Dropped(digest([self.name, sample.id]), SOURCE, sample.id, reason, detail)
+
+
+def _margin(high: float, low: float) -> float:
+    """Rounded, because 4.3 − 3.3 is a little less than 1 in binary."""
+    return round(high - low, 4)
 
 
 PLUGIN = BestOfN

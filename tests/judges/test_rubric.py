@@ -85,6 +85,7 @@ async def test_an_opinion_that_stays_unreadable_is_on_record_with_its_reason(rep
     [
         pytest.param(opinion(accuracy="4/5", harm="5"), id="numbers as text"),
         pytest.param("Here it is:\n```json\n" + opinion() + "\n```", id="a fence"),
+        pytest.param('<think>\nFirst draft: {"accuracy": 1}\n</think>\n' + opinion(), id="thought before it"),
         pytest.param(json.dumps({"scores": json.loads(opinion())}), id="one object around"),
         pytest.param('{"Accuracy": 4, "Completeness": 3, "Format": 5, "Harm": 5,}', id="bare numbers, trailing comma"),
     ],
@@ -156,6 +157,7 @@ async def test_own_aspects_are_asked_in_their_own_words() -> None:
         ({"aspects": ["tone"]}, "say what 'tone' asks"),
         ({"aspects": ["harm", "harm"]}, "twice"),
         ({"aspects": {"Tone!": "is it?"}}, "no name of an aspect"),
+        ({"aspects": {"score": "how good?"}}, "no name of an aspect"),
         ({"tries": 9}, "must be from 0 to 5"),
         ({"temperature": "hot"}, "valid number"),
     ],
