@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from gen.pipeline import Pipeline
 from gen.recipe import Recipe
 from gen.recorder import Recorder, session_of
 from gen.run_folder import claim, exclusive
-from gen.types import Call, Outcome, SequenceEnd, Session
+from gen.types import Call, Outcome, SequenceEnd, Session, Sources
 
 Result = TypeVar("Result")
 
@@ -84,19 +84,20 @@ async def run(
     cache_path: Path,
     progress: Progress | None = None,
     interrupt: asyncio.Event | None = None,
-    regenerate: frozenset[str] = frozenset(),
+    regenerate: Iterable[str] = (),
+    sources: Sources | None = None,
 ) -> RunResult:
     """Run `recipe` in `folder` until its goal is met or there is an honest reason to stop, and write everything.
 
     `interrupt` ends it cleanly: what is out stays, what is in flight is dropped, outputs are written. `regenerate` names rejected
-    candidates to ask for again (remembered: a later run replays them). Raises RecipeError and StorageError; a service that stops
-    answering is no error but a reason to stop.
+    candidates to ask for again once the goal's own tasks are out (remembered: a later run replays them). `sources` stands in for the
+    recipe's files. Raises RecipeError and StorageError; a service that stops answering is no error but a reason to stop.
     """
     progress = progress or Progress()
     with exclusive(folder):
         ledger = Ledger(folder / "run.db")
         try:
-            parts = build_parts(recipe)
+            parts = build_parts(recipe, sources)
             claim(ledger, recipe, parts.sources)
             ledger.order_again(regenerate)
             return await _run(recipe, parts, ledger, folder, cache_path, progress, interrupt or asyncio.Event())

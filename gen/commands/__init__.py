@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Write a commented recipe to start from."),
     "check": ("check", "Validate a recipe and show the prompts it would send."),
     "run": ("run", "The main job: run a recipe until its goal is met; run again to resume."),
+    "regenerate": ("regenerate", "Ask again for what failed, with the reasons fed back."),
     "gate": ("gate", "Put any dataset through the gates."),
     "export": ("export", "Write a run's files again: formats, splits, papers."),
     "pack": ("pack", "Apply the chat template, prove the loss mask, pack into full rows."),

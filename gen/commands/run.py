@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,7 @@ from gen.commands.check import check_models
 from gen.commands.live import live_view
 from gen.recipe import Recipe, load
 from gen.run import Progress, RunResult, run
+from gen.types import Sources
 
 EXIT_DONE, EXIT_SHORT, EXIT_INTERRUPTED = 0, 1, 130
 
@@ -34,28 +36,41 @@ def command(
     recipe = load(recipe_file)
     check_models(recipe)
     folder = out or Path("runs") / recipe.config.name
-    result = asyncio.run(_run(recipe, folder, cache, show=not (as_json or quiet)))
+    result = run_until_done(recipe, folder, cache, show=not (as_json or quiet))
     print(json.dumps(_as_json(result), ensure_ascii=False) if as_json else closing(result))
     if result.stop == "interrupted":
         return EXIT_INTERRUPTED
     return EXIT_DONE if result.goal_reached else EXIT_SHORT
 
 
-async def _run(recipe: Recipe, folder: Path, cache: Path, *, show: bool) -> RunResult:
-    """Ctrl-C ends the run cleanly; a second one ends it at once."""
-    interrupt, progress = asyncio.Event(), Progress()
-    loop = asyncio.get_running_loop()
+def run_until_done(
+    recipe: Recipe,
+    folder: Path,
+    cache: Path,
+    *,
+    show: bool,
+    regenerate: Iterable[str] = (),
+    sources: Sources | None = None,
+) -> RunResult:
+    """Run with a live view. Ctrl-C ends the run cleanly; a second one ends it at once."""
 
-    def stop() -> None:
-        interrupt.set()
-        with suppress(NotImplementedError, ValueError):
+    async def go() -> RunResult:
+        interrupt, progress = asyncio.Event(), Progress()
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            interrupt.set()
             loop.remove_signal_handler(signal.SIGINT)
 
-    with suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt, and running again resumes all the same
-        loop.add_signal_handler(signal.SIGINT, stop)
-        loop.add_signal_handler(signal.SIGTERM, stop)
-    async with live_view(progress, title=recipe.config.name, show=show):
-        return await run(recipe, folder, cache_path=cache, progress=progress, interrupt=interrupt)
+        with suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt, and running again resumes all the same
+            loop.add_signal_handler(signal.SIGINT, stop)
+            loop.add_signal_handler(signal.SIGTERM, stop)
+        async with live_view(progress, title=recipe.config.name, show=show):
+            return await run(
+                recipe, folder, cache_path=cache, progress=progress, interrupt=interrupt, regenerate=regenerate, sources=sources
+            )
+
+    return asyncio.run(go())
 
 
 def closing(result: RunResult) -> str:

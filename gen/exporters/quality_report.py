@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gen.figures.concerns import SIMULATED, concerns
+from gen.figures.counts import Recovery
 from gen.figures.measures import interval
 from gen.figures.whole import Figures
 from gen.figures.wording import UNKNOWN, longer, percent, total_cost, usd
@@ -151,8 +152,15 @@ def _attempts(figures: Figures) -> Iterator[str]:
         return
     yield "## Attempts"
     yield markdown_table(("Attempt", "Candidates", "Accepted"), [(str(attempt), *counts) for attempt, *counts in figures.attempts])
-    rows = [(one.fate, one.asked_again, one.accepted, percent(one.accepted / one.asked_again)) for one in figures.recoveries]
-    yield markdown_table(("Asked again for", "Times", "Accepted", "Recovered"), rows)
+    rows = [
+        (one.fate, one.asked_again, one.accepted, percent(one.accepted / one.asked_again), one.calls, usd(one.cost), _per_recovered(one))
+        for one in figures.recoveries
+    ]
+    yield markdown_table(("Asked again for", "Times", "Accepted", "Recovered", "Calls", "Cost", "Per recovered"), rows)
+
+
+def _per_recovered(one: Recovery) -> str:
+    return usd(one.per_accepted) if one.accepted else "–"
 
 
 def _pairs(figures: Figures) -> Iterator[str]:

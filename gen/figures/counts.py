@@ -67,11 +67,18 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What asking again brought for one reason."""
+    """What asking again brought for one reason, and what it cost: `cost` in USD, None where a reply has no known price."""
 
     fate: str
     asked_again: int
     accepted: int
+    calls: int = 0
+    cost: float | None = 0.0
+
+    @property
+    def per_accepted(self) -> float | None:
+        """USD per candidate that was recovered; None where that is unknown or none was."""
+        return self.cost / self.accepted if self.cost is not None and self.accepted else None
 
 
 def funnel(candidates: Sequence[Fact], gates: Sequence[str]) -> tuple[Step, ...]:
@@ -151,9 +158,21 @@ def attempts(candidates: Sequence[Fact]) -> tuple[tuple[int, int, int], ...]:
 
 def recoveries(candidates: Sequence[Fact]) -> tuple[Recovery, ...]:
     """For each reason that candidates were asked again for, how many of the new ones were accepted; most asked first."""
-    tried = Counter(fact.again for fact in candidates if fact.again)
-    kept = Counter(fact.again for fact in candidates if fact.again and fact.accepted)
-    return tuple(Recovery(fate, count, kept[fate]) for fate, count in sorted(tried.items(), key=lambda item: (-item[1], item[0])))
+    again: defaultdict[str, list[Fact]] = defaultdict(list)
+    for fact in candidates:
+        if fact.again:
+            again[fact.again].append(fact)
+    found = [
+        Recovery(
+            fate=fate,
+            asked_again=len(facts),
+            accepted=sum(fact.accepted for fact in facts),
+            calls=sum(fact.calls for fact in facts),
+            cost=None if any(fact.cost is None for fact in facts) else sum(fact.cost or 0.0 for fact in facts),
+        )
+        for fate, facts in again.items()
+    ]
+    return tuple(sorted(found, key=lambda one: (-one.asked_again, one.fate)))
 
 
 def duplicates(candidates: Sequence[Fact]) -> tuple[tuple[str, int, int], ...]:

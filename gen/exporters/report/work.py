@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gen.card import blanks, stated
 from gen.exporters.report.page import KEPT_AND_LOST, Card, open_table, picture, section
+from gen.figures.counts import Recovery
 from gen.figures.measures import CostLine, Pairs, interval
 from gen.figures.whole import Figures
 from gen.figures.wording import UNKNOWN, gate_options, longer, many, percent, total_cost, usd
@@ -79,8 +80,9 @@ def _attempts(figures: Figures) -> Card:
             for one in figures.recoveries[:15]
         ]
         svg = dots("Recovered by reason", marks, "accepted when asked again, with 95 % interval")
-        table = [(one.fate, one.asked_again, one.accepted) for one in figures.recoveries]
-        content += f"<h3>Recovered, by the reason of the rejection</h3>{picture(svg, ('Reason', 'Asked again', 'Accepted'), table)}"
+        table = [(one.fate, one.asked_again, one.accepted, one.calls, usd(one.cost), _per_recovered(one)) for one in figures.recoveries]
+        head = ("Reason", "Asked again", "Accepted", "Calls", "Cost", "Per recovered")
+        content += f"<h3>Recovered, by the reason of the rejection</h3>{picture(svg, head, table)}"
     return section("attempts", "Attempts", caption, content)
 
 
@@ -166,3 +168,7 @@ def _made(record: RunRecord, figures: Figures) -> Card:
     simulated = " Replies came from the simulator." if figures.simulated else ""
     caption = f"Recipe {record.recipe_hash}, seed {record.seed}, Sluice {record.version}, written on {record.date}.{simulated}"
     return section("made", "How this was made", caption, content)
+
+
+def _per_recovered(one: Recovery) -> str:
+    return usd(one.per_accepted) if one.accepted else "–"
