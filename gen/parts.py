@@ -13,10 +13,11 @@ from gen.llm.moderation import is_moderation
 from gen.llm.provider import CAPABILITIES
 from gen.pack_options import check_packing
 from gen.pipeline import NamedGate, Plan
-from gen.recipe import Config, KeyPath, ModelLine, PluginLine, Recipe
+from gen.recipe import Config, ModelLine, PluginLine, Recipe
 from gen.sequences import ENDED_BY_ITSELF, SequenceSpec
 from gen.sources import personas, seed_tasks, topics
 from gen.types import SequenceEnd, Sources, freeze
+from gen.yaml_config import KeyPath
 
 MAX_SLOTS = 512  # the window of tasks is twice this; more requests in flight than that belong into several processes
 # platform.openai.com/docs/models: what OpenAI's own cloud still serves at /v1/completions

@@ -1,7 +1,7 @@
 """Read a recipe: a YAML file into a frozen, typed configuration, every error naming file, line, key, value and what would be right.
 
-YAML 1.2 by ruamel.yaml, so that `on:` and `no` stay words. Only shape and types are checked here; that a gate exists and takes an
-option is checked where the parts are built (`gen.run.build_parts`), with `Recipe.error` putting the place in front.
+Only shape and types are checked here; that a gate exists and takes an option is checked where the parts are built
+(`gen.parts.build_parts`), with `Recipe.error` putting the place in front.
 """
 
 from __future__ import annotations
@@ -10,20 +10,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from gen import yaml_config
 from gen.card import CardFields
 from gen.errors import RecipeError, SluiceError
-from gen.plugins import suggest
 from gen.types import digest, thaw
-
-KeyPath = tuple[str | int, ...]
+from gen.yaml_config import KeyPath, place_error
 
 DEFAULT_GATES = (
     "schema",
@@ -41,6 +36,7 @@ DEFAULT_GATES = (
     "near_dup",
 )
 SPLITS = ("train", "validation", "test")
+_EXPECTED = "a recipe is a mapping of keys such as name, models, strategies, goal; `sluice init` writes one"
 
 
 def _finite(value: float) -> float:
@@ -273,9 +269,7 @@ class Recipe:
 
     def error(self, path: KeyPath, problem: str | SluiceError) -> RecipeError:
         """The error to raise for the value at `path`; a RecipeError of a part keeps its own key as the last step."""
-        if isinstance(problem, RecipeError):
-            path, problem = (*path, problem.key) if problem.key else path, problem.message
-        return RecipeError(str(problem), file=self.file, line=_line(self.lines, path), key=_dotted(path))
+        return place_error(self.file, self.lines, path, problem)
 
 
 def load(file: Path) -> Recipe:
@@ -283,30 +277,13 @@ def load(file: Path) -> Recipe:
 
     Raises RecipeError naming the file, the line, the key, the value and what would be right.
     """
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise RecipeError(f"no such recipe: {_nearby(file)}", file=file) from error
-    except IsADirectoryError as error:
-        raise RecipeError("this is a folder; name the recipe file in it", file=file) from error
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"not UTF-8 text (byte {error.start})", file=file) from error
-    except OSError as error:
-        raise RecipeError(f"cannot be read: {error.strerror}", file=file) from error
-    return parse(text, file)
+    return parse(yaml_config.read(file, kind="recipe", way_out="`sluice init` writes a recipe"), file)
 
 
 def parse(text: str, file: Path) -> Recipe:
     """Check a recipe's text; `file` names it in errors and anchors relative paths."""
-    data = _yaml(text, file)
-    lines: dict[KeyPath, int] = {}
-    _collect_lines(data, (), lines)
-    plain = _plain(data)
-    try:
-        config = Config.model_validate(plain)
-    except ValidationError as error:
-        raise _explain(error, plain, file, lines) from error
-    return Recipe(config=config, file=file, text=text, lines=MappingProxyType(lines))
+    document = yaml_config.parse(text, file, expected=_EXPECTED)
+    return Recipe(config=document.checked(Config, _allowed_keys), file=file, text=text, lines=document.lines)
 
 
 # What may differ when a run continues in its folder; gates may too, since stored samples are judged again, and pairs, which are made anew.
@@ -349,86 +326,6 @@ def _flatten(value: Any, prefix: str, flat: dict[str, Any]) -> None:
         flat[prefix] = thaw(value)
 
 
-def _yaml(text: str, file: Path) -> CommentedMap:
-    try:
-        data = YAML(typ="rt").load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise RecipeError(f"not valid YAML: {error.problem or error}", file=file, line=mark.line + 1 if mark else None) from error
-    except (YAMLError, RecursionError, ValueError) as error:
-        first = (str(error).splitlines() or [""])[0]
-        raise RecipeError(f"not valid YAML: {first}", file=file) from error
-    if not isinstance(data, CommentedMap):
-        raise RecipeError("a recipe is a mapping of keys such as name, models, strategies, goal; `sluice init` writes one", file=file)
-    return data
-
-
-def _collect_lines(value: Any, path: KeyPath, lines: dict[KeyPath, int]) -> None:
-    if isinstance(value, CommentedMap):
-        for key, item in value.items():
-            lines[(*path, str(key))] = value.lc.key(key)[0] + 1 if key in value.lc.data else lines.get(path, 1)
-            _collect_lines(item, (*path, str(key)), lines)
-    elif isinstance(value, CommentedSeq):
-        for index, item in enumerate(value):
-            lines[(*path, index)] = value.lc.item(index)[0] + 1
-            _collect_lines(item, (*path, index), lines)
-
-
-def _plain(value: Any) -> Any:
-    """ruamel's containers and scalar subclasses as builtins, so that nothing downstream depends on them."""
-    if isinstance(value, CommentedMap):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, CommentedSeq):
-        return [_plain(item) for item in value]
-    if isinstance(value, bool) or value is None:
-        return value
-    for kind in (int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    return str(value)
-
-
-def _explain(error: ValidationError, data: Any, file: Path, lines: Mapping[KeyPath, int]) -> RecipeError:
-    problems = error.errors(include_url=False)
-    first = min(problems, key=lambda item: (item["type"] != "extra_forbidden", item["type"] == "too_short", len(item["loc"])))
-    path = _existing(tuple(first["loc"]), data)
-    if first["type"] == "extra_forbidden":
-        right = _allowed_keys(path[:-1])
-        return RecipeError(f"unknown key: {suggest(str(path[-1]), right)}", file=file, line=_line(lines, path), key=_dotted(path))
-    if first["type"] == "missing":
-        missing = (*path, str(first["loc"][-1])) if not path or path[-1] != first["loc"][-1] else path
-        return RecipeError("this key is needed", file=file, line=_line(lines, path), key=_dotted(missing))
-    message = str(first["msg"]).removeprefix("Value error, ").replace("Tuple should have", "the list should have")
-    value = _value_at(data, path)
-    got = f", got {value!r}" if not isinstance(value, dict | list) else ""
-    return RecipeError(
-        f"{message[0].lower() + message[1:]}{got if len(got) < 200 else ''}", file=file, line=_line(lines, path), key=_dotted(path)
-    )
-
-
-def _existing(loc: tuple[Any, ...], data: Any) -> KeyPath:
-    """The part of pydantic's location that exists in the file (it also names union branches and validators)."""
-    path: list[str | int] = []
-    for step in loc:
-        if isinstance(data, dict) and step in data:
-            data = data[step]
-        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
-            data = data[step]
-            if isinstance(data, str):
-                path.append(step)
-                break
-        else:
-            break
-        path.append(step)
-    return tuple(path)
-
-
-def _value_at(data: Any, path: KeyPath) -> Any:
-    for step in path:
-        data = data[step]
-    return data
-
-
 def _allowed_keys(path: KeyPath) -> list[str]:
     """The keys that a mapping at `path` may have, found by walking the models' fields."""
     models: dict[str, type[BaseModel]] = {
@@ -443,27 +340,3 @@ def _allowed_keys(path: KeyPath) -> list[str]:
     }
     kind = next((models[str(step)] for step in reversed(path) if step in models), Config)
     return sorted(kind.model_fields)
-
-
-def _line(lines: Mapping[KeyPath, int], path: KeyPath) -> int | None:
-    """The line of the longest part of `path` that stands in the file."""
-    for end in range(len(path), 0, -1):
-        if path[:end] in lines:
-            return lines[path[:end]]
-    return None
-
-
-def _dotted(path: KeyPath) -> str:
-    """`gates[2].threshold`: counted from 0, as YAML readers do."""
-    text = ""
-    for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f"{'.' if text else ''}{step}"
-    return text
-
-
-def _nearby(file: Path) -> str:
-    try:
-        names = sorted(item.name for item in file.parent.iterdir() if item.suffix in (".yaml", ".yml"))
-    except OSError:
-        return f"the folder '{file.parent}' does not exist"
-    return suggest(file.name, names) if names else "there is no .yaml file in its folder; `sluice init` writes a recipe"

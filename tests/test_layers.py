@@ -16,13 +16,14 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"prompts", "plugins", "text", "packing", "plots", "card", "replies", "rouge", "splits", "markup", "conversation", "turns"})
     | frozenset({"folding", "language", "minhash", "same_task", "refusals", "pii_patterns", "secret_patterns", "national_ids", "spans"})
     | frozenset({"redaction", "overlap", "harm_lexicon", "candidates", "chat_template", "loss_mask", "tokenizer", "templating"})
-    | frozenset({"packed_set", "template_check", "packed_look"}),
+    | frozenset({"yaml_config", "packed_set", "template_check", "packed_look"}),
     frozenset({"recipe", "simulator", "records"}),
     frozenset({"llm", "ledger", "record", "asking", "opinions", "second_chance", "figures", "answering", "raw_prompt"}),
     frozenset({"sources", "strategies", "gates", "judges", "pairs", "exporters", "sequences"}),
     frozenset({"pipeline", "pack_options"}),
     frozenset({"parts"}),
-    frozenset({"run", "run_folder", "outputs", "pairs_stage", "recorder", "preview", "gate_file", "approval", "pack_source", "lab"}),
+    frozenset({"run", "run_folder", "outputs", "pairs_stage", "recorder", "preview", "gate_file", "approval", "pack_source", "lab"})
+    | frozenset({"mixing", "audit"}),
     frozenset({"commands"}),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
