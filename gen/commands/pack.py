@@ -181,8 +181,8 @@ def _summary(report: PackReport, source: _Source, folder: Path, tokenizer: str) 
     yield f"  tokenizer   {tokenizer_title(tokenizer, report.tokenizer)} (sha256 {report.tokenizer_sha256[:12]}…)"
     trained = f"{report.trained_tokens:,} ({report.trained_tokens / report.tokens:.1%}) are trained on"
     yield f"  tokens      {report.tokens:,}, of which {trained}; the longest sample has {report.longest:,}"
-    one_each = f"{report.unpacked_efficiency:.1%} with one sample a row"
-    yield f"  full        {report.efficiency:.1%} of all positions hold a token; it were {one_each}"
+    one_each = f"with one sample a row it would be {report.unpacked_efficiency:.1%}"
+    yield f"  full        {report.efficiency:.1%} of all positions hold a token; {one_each}"
     yield f"  rows        {report.rows:,}; no packing needs fewer than {report.lower_bound:,}"
     if report.dropped:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.dropped.items())
