@@ -162,6 +162,20 @@ async def test_a_budget_that_ends_under_the_pairs_keeps_the_run_and_says_so(tmp_
     assert pair_files(more.folder) == pair_files(tmp_path / "run")
 
 
+async def test_replies_that_were_refused_for_good_are_not_asked_for_again(tmp_path: Path) -> None:
+    strict = (
+        ("models:\n", "models:\n  strict: {provider: simulator, simulator: {reject_containing: open about what you cannot know}}\n"),
+        ("  - name: best_of_n\n    model: writer", "  - name: best_of_n\n    model: strict"),
+    )
+    first = await run_in(tmp_path, *strict)
+    _, dropped, _ = of_ledger(first.folder)
+    assert {one.detail for one in dropped if one.reason == "provider"} == {"1 of 4 replies: content_policy"}
+    again = await run_in(tmp_path, *strict)
+    assert first.session.requests > 0
+    assert again.session.requests == 0
+    assert of_ledger(again.folder) == of_ledger(first.folder)
+
+
 async def test_pairs_may_change_in_a_folder_and_nothing_else_is_asked_again(tmp_path: Path) -> None:
     first = await run_in(tmp_path)
     wider = await run_in(tmp_path, ("minimum_margin: 1 ", "minimum_margin: 1.5 "))

@@ -73,7 +73,7 @@ async def test_the_same_sample_is_asked_about_with_the_same_requests_and_another
 async def test_an_opinion_that_stays_unreadable_is_on_record_with_its_reason(reply: str, problem: str) -> None:
     model = FakeModel(lambda _: reply)
     scored = await Rubric("critic").score(sample(), model)
-    assert len(model.requests) == 3
+    assert len({request.draw for request in model.requests}) == 3
     assert problem in model.requests[1].messages[-1].content
     assert scored.scores["rubric"].value is None
     assert scored.scores["rubric"].reason == f"unreadable opinion: {problem}"
