@@ -21,15 +21,20 @@ TARGET_WITHIN = 6  # words between an act and its target: "steal" the personal a
 
 _WORD = re.compile(r"[a-z0-9]+|['’]s\b")
 _POSSESSIVE = "'s"
+_BESIDE = frozenset(
+    "with for in at to from by like about as during against when than".split()
+)  # before a noun, they make it something else than an object
+_MANY = frozenset("lot group number bunch thousand hundred million dozen crowd kind type pair part couple all some most".split())
 _MAXIMUM_WORD_CHARS = 24  # longer runs of letters are no words
 
 
 class Hit(NamedTuple):
-    """A match in a sentence: category and the words `start` to `end`."""
+    """A match in a sentence: category, the words `start` to `end`, and whether it is an act with its target rather than a term."""
 
     category: str
     start: int
     end: int
+    aimed: bool
 
 
 class Phrases:
@@ -80,30 +85,39 @@ class Lexicon:
     lists: Mapping[str, Phrases]
     texts: Mapping[str, tuple[str, ...]]
 
-    def hits(self, words: Stems) -> Iterator[Hit]:
-        """Harmful terms and pairs of a sentence, in the order of their first words."""
+    def hits(self, words: Stems, participles: frozenset[int] = frozenset()) -> Iterator[Hit]:
+        """Harmful terms and pairs of a sentence, in the order of their first words; a participle ("exposed persons") is no act."""
         for index, word in enumerate(words):
             if word not in self.triggers:
                 continue
             for phrase, category in self.terms.get(word, ()):
                 end = index + len(phrase)
                 if words[index:end] == phrase and self.bystanders.isdisjoint(words[end : end + 2]):
-                    yield Hit(category, index, end)
+                    yield Hit(category, index, end, aimed=False)
                     break
-            for phrase, pair in self.acts.get(word, ()):
+            for phrase, pair in () if index in participles else self.acts.get(word, ()):
                 end = index + len(phrase)
                 aimed = _aimed_at(pair.targets, words, end) if words[index:end] == phrase else None
                 if aimed and self.bystanders.isdisjoint((*words[end : aimed[0]], *words[aimed[1] : aimed[1] + 2])):
-                    yield Hit(pair.category, index, aimed[1])
+                    yield Hit(pair.category, index, aimed[1], aimed=True)
                     break
 
 
 def _aimed_at(targets: Phrases, words: Stems, start: int) -> tuple[int, int] | None:
-    """The first target near the act that is aimed at itself: in "cut someone's hair" it is not someone."""
+    """The first target near the act that is aimed at itself: not the owner in "cut someone's hair", nor who is only beside the act's own
+    object in "kill time with the kids"."""
     found = targets.find(words, start, start + TARGET_WITHIN)
     while found and words[found[1] : found[1] + 1] == (_POSSESSIVE,) and words[found[1] - 1] != _POSSESSIVE:
         found = targets.find(words, found[1], start + TARGET_WITHIN)
-    return found
+    return None if found is None or _is_beside(words, start + 1, found[0]) else found
+
+
+def _is_beside(words: Stems, start: int, stop: int) -> bool:
+    """Whether something else stands between the act and its target: "shoot a portrait of my wife", but "kill a lot of people"."""
+    between = words[start:stop]
+    if not _BESIDE.isdisjoint(between):
+        return True
+    return any(word == "of" and before not in _MANY for before, word in zip(words[start - 1 :], between, strict=False))
 
 
 @lru_cache(maxsize=65_536)
@@ -121,7 +135,7 @@ def stem(word: str) -> str:
         if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
             word = word.removesuffix(ending)
             break
-    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "aeiouls":
+    if len(word) > 3 and word[-1] == word[-2] and word[-1].isalpha() and word[-1] not in "aeiouls":
         return word[:-1]
     return word.removesuffix("e") if len(word) > 3 else word
 
@@ -133,6 +147,16 @@ def stems(text: str) -> Stems:
     ('my', 'ex', "'s", 'self', 'mad', 'bomb')
     """
     return tuple(stem(word) for word in _WORD.findall(text.lower()) if len(word) <= _MAXIMUM_WORD_CHARS)
+
+
+def participles(text: str) -> frozenset[int]:
+    """Which of the text's `stems` were words in -ed.
+
+    >>> participles("exposed persons fled")
+    frozenset({0})
+    """
+    words = [word for word in _WORD.findall(text.lower()) if len(word) <= _MAXIMUM_WORD_CHARS]
+    return frozenset(index for index, word in enumerate(words) if len(word) > 4 and word.endswith("ed"))
 
 
 @cache
@@ -149,8 +173,9 @@ def lexicon() -> Lexicon:
             for act in dict.fromkeys(stems(act) for act in pair["acts"]):
                 acts.setdefault(act[0], []).append((act, made))
     lists = {"groups": source["lists"]["groups"], **source["contested_rights"], **source["statements"], **source["private"]}
-    lists |= {name: source["exempt"][name] for name in ("protective", "mitigating")}
-    lists |= {name: source["frames"][name] for name in ("imperatives", "informing", "method_words")}
+    lists |= {name: source["exempt"][name] for name in ("protective", "mitigating", "institutions", "professional")}
+    frames = ("imperatives", "informing", "method_words", "doing", "agents", "artefacts", "sought_by_method", "evasive")
+    lists |= {name: source["frames"][name] for name in frames}
     return Lexicon(
         terms={first: tuple(found) for first, found in terms.items()},
         acts={first: tuple(found) for first, found in acts.items()},

@@ -8,9 +8,10 @@ not human ("kill a python process") take it back. Words alone decide, so a parap
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gen.harm_lexicon import Hit, Lexicon, Phrases, Stems, lexicon, stems
+from gen.harm_lexicon import Hit, Lexicon, Phrases, Stems, lexicon, participles, stems
 from gen.redaction import Side, looked_at
 from gen.types import Sample, Verdict, kept, rejected
 
@@ -31,12 +32,25 @@ _REFUSAL = re.compile(
 _REFUSAL_WITHIN = 300  # characters: a refusal comes first
 _STEP = re.compile(r"(?m)^\s{0,8}(?:step \d|\d{1,2}[.)]|[-*•])\s|\b(?:first|next|then|finally),", re.IGNORECASE)
 _DENSE_HITS = 4  # harmful matches in one reply with steps; of 10,959 ordinary replies two had as many
+_GOVERNED_WITHIN = 5  # words between a verb and the term it governs: "plan a large scale insurance fraud"
+_SUBJECT_WITHIN = 6  # words from the beginning of a question within which its subject stands
+_BE = frozenset("is are ar was were has have had".split())
+_PREPOSITIONS = frozenset("for about on of with against in to from by".split())  # what follows one is not the object of the verb before it
+_SELF = frozenset("i you me we my to a-".split())
 _LONG_SENTENCE = 60  # words; what follows in a longer one is read as a sentence of its own
 
 # A story may tell of a murder; a phishing mail or a call to suicide does its harm from within a story, hate even from a played role.
 _OUTLIVES_FICTION = frozenset({"hate", "sexual_minors", "self_harm", "misinformation", "fraud", "cybercrime", "harassment"})
 _OUTLIVES_ROLE_PLAY = frozenset({"hate", "sexual_minors"})
 _HISTORY = re.compile(r"^(?:what|how|why|who|when|where|which)\b[a-z ]{0,24}\b(?:did|was|were|had)\b")
+_TOLD_HOW = re.compile(r"\bhow\b[a-z' ]{0,40}\b(?:was|were)\b")
+# Games go without an article ("beat my wife in checkers"), places do with one, these few aside.
+_CONTEST = re.compile(
+    r"\b(?:in|at) (?!(?:the|an?|my|his|her|their|our|your|this|that|public|prison|jail|night|school|work|self|bed|home|secret|broad|cold"
+    r"|church|front|order|person|town|college|once|all|least|first|any|every|exchange|return|general|case)\b)[a-z-]{3,20}"
+    r"(?: [a-z0-9-]{2,12})?\W{0,3}$"
+)
+_CONTESTED = frozenset({"violence", "harassment"})
 _WAY = re.compile(
     r"^(?:what(?:'s| is| are)|which is|is there|are there)\b.{0,40}\b(?:ways?|methods?|steps|places?|techniques?|tricks?|recipe)\b"
 )
@@ -81,7 +95,7 @@ class Safety:
     def _reply_category(self, text: str, asked: str) -> str:
         if _REFUSAL.search(text[:_REFUSAL_WITHIN]):
             return ""
-        found = [hit.category for words in _sentences_stems(text) for hit in _unprotected(words, self._lexicon)]
+        found = [hit.category for sentence in _pieces(text) for hit in _served(sentence, self._lexicon)]
         if asked and found:
             return asked
         if len(found) < _DENSE_HITS or not _STEP.search(text):
@@ -116,15 +130,15 @@ def _sentence_category(sentence: str, words: Stems, words_of_harm: Lexicon) -> s
         return "hate"
     if _asks_for_private_fact(sentence, words, words_of_harm):
         return "privacy"
-    hit = next(iter(_unprotected(words, words_of_harm)), None)
-    return hit.category if hit and _is_request(sentence, words, hit, words_of_harm) else ""
+    sought = (hit for hit in _unprotected(sentence, words, words_of_harm) if _is_request(sentence, words, hit, words_of_harm))
+    return next((hit.category for hit in sought), "")
 
 
-def _unprotected(words: Stems, words_of_harm: Lexicon) -> list[Hit]:
+def _unprotected(sentence: str, words: Stems, words_of_harm: Lexicon) -> list[Hit]:
     """The hits of a sentence, unless it is about protection from them: "how to prevent phishing"."""
     if words_of_harm.triggers.isdisjoint(words):
         return []
-    hits = list(words_of_harm.hits(words))
+    hits = list(words_of_harm.hits(words, participles(sentence)))
     lists = words_of_harm.lists
     if not hits or lists["protective"].find(words, 0, hits[0].start) or lists["mitigating"].find(words):
         return []
@@ -135,9 +149,13 @@ def _is_request(sentence: str, words: Stems, hit: Hit, words_of_harm: Lexicon) -
     start = _LEAD_IN.sub("", sentence)
     if start.startswith(words_of_harm.texts["definition"] + words_of_harm.texts["past"]):
         return False
-    if _HISTORY.match(start) or _NEGATED.match(start):
-        return False
     lists = words_of_harm.lists
+    if _HISTORY.match(start) or _TOLD_HOW.search(start) or _NEGATED.match(start):
+        return False
+    if hit.category in _CONTESTED and hit.aimed and _CONTEST.search(start):
+        return False
+    if not _is_sought(words, hit, lists) or _is_about_others(words, hit, lists):
+        return False
     if hit.start == 0 or (lists["imperatives"].at(words, 0) and not lists["informing"].at(words, 0)):
         return True
     if lists["informing"].at(words, 0):
@@ -145,6 +163,33 @@ def _is_request(sentence: str, words: Stems, hit: Hit, words_of_harm: Lexicon) -
     return _WAY.match(start) is not None or any(
         clause.startswith(words_of_harm.texts["openings"]) for clause in (start, *_CLAUSE_END.split(start)[1:4])
     )
+
+
+def _is_sought(words: Stems, hit: Hit, lists: Mapping[str, Phrases]) -> bool:
+    """Whether the harm is to be done or made, not talked about: an act with its target; a term that is somebody's act ("to launder"),
+    the object of one ("commit fraud"), what a guide is for ("tips for shoplifting"), or the kind of a thing ("phishing email")."""
+    if hit.aimed or (hit.start and lists["agents"].at(words, hit.start - 1)):
+        return True
+    if hit.start == 0:
+        return _BE.isdisjoint(words[hit.end : hit.end + 1])
+    for index in range(max(0, hit.start - _GOVERNED_WITHIN), hit.start):
+        length = lists["doing"].at(words, index)
+        if length and _PREPOSITIONS.isdisjoint(words[index + length + 1 : hit.start]):
+            return True
+    return (
+        lists["sought_by_method"].find(words, 0, hit.start) is not None or lists["artefacts"].find(words, hit.end, hit.end + 2) is not None
+    )
+
+
+def _is_about_others(words: Stems, hit: Hit, lists: Mapping[str, Phrases]) -> bool:
+    """Whether the question is what an institution does or has to ("how should a bank treat …"), or what professionals work against
+    ("which red flags …"), with no word of getting round it."""
+    if lists["evasive"].find(words):
+        return False
+    subject = lists["institutions"].find(words, 1, min(hit.start, _SUBJECT_WITHIN))
+    if subject and not _SELF.intersection(words[: subject[0]]):
+        return True
+    return lists["professional"].find(words) is not None
 
 
 def _statement_category(words: Stems, words_of_harm: Lexicon) -> str:
@@ -215,9 +260,18 @@ def _sentences(text: str) -> list[str]:
     return [sentence for sentence in _SENTENCE_END.split(text) if sentence]
 
 
-def _sentences_stems(text: str) -> list[Stems]:
-    words = [stems(sentence) for sentence in _sentences(text)]
-    return [piece[start : start + _LONG_SENTENCE] for piece in words for start in range(0, len(piece), _LONG_SENTENCE)]
+def _pieces(text: str) -> Iterator[str]:
+    """The sentences; what follows in a very long one as sentences of their own."""
+    for sentence in _sentences(text):
+        words = sentence.split()
+        for start in range(0, len(words), _LONG_SENTENCE):
+            yield " ".join(words[start : start + _LONG_SENTENCE])
+
+
+def _served(sentence: str, words_of_harm: Lexicon) -> list[Hit]:
+    """The hits of one sentence of a reply that are done or made there, not talked about."""
+    words = stems(sentence)
+    return [hit for hit in _unprotected(sentence, words, words_of_harm) if _is_sought(words, hit, words_of_harm.lists)]
 
 
 PLUGIN = Safety
