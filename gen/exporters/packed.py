@@ -34,7 +34,7 @@ _LOAD: Mapping[Layout, Mapping[str, str]] = {
     "packed": {
         "datasets": _DATASETS,
         "trl": "SFTConfig(padding_free=True, packing=False, max_length=None); packing=True would pack again and lose seq_lengths",
-        "transformers": "input_ids, labels and position_ids of one row per batch, with no attention_mask: position_ids mark the samples",
+        "transformers": "one row a batch: input_ids, labels, position_ids, no attention_mask, use_cache=False; else samples see each other",
         "axolotl": "pack with layout 'examples' instead: Axolotl packs by itself",
     },
     "padded": {
