@@ -27,6 +27,7 @@ from gen.pipeline import Pipeline
 from gen.recipe import Recipe
 from gen.recorder import Recorder, session_of
 from gen.run_folder import claim, exclusive
+from gen.sequences import ENDED_BY_ITSELF
 from gen.types import Call, Outcome, SequenceEnd, Session, Sources
 
 Result = TypeVar("Result")
@@ -51,7 +52,8 @@ class RunResult:
 
     @property
     def goal_reached(self) -> bool:
-        return self.accepted >= self.goal
+        """All accepted that were asked for, and nothing cut the run short: no budget, interrupt or stopped service, also under its pairs."""
+        return self.accepted >= self.goal and self.stop in ENDED_BY_ITSELF
 
 
 @dataclass

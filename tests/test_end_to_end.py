@@ -19,7 +19,7 @@ import pytest
 from gen.errors import RecipeError, StorageError
 from gen.ledger import Ledger
 from gen.recipe import Recipe, load, parse
-from gen.run import RunResult, run
+from gen.run import Progress, RunResult, run
 from gen.simulator.options import SimulatorOptions
 from gen.simulator.server import Server, serve
 
@@ -222,11 +222,20 @@ async def test_a_larger_goal_keeps_what_there_is_and_the_locked_test_split(tmp_p
 
 
 async def test_an_interrupt_keeps_everything_and_the_next_run_finishes(tmp_path: Path) -> None:
-    interrupt = asyncio.Event()
-    slow = recipe_text(simulator={"jitter_ms": 60})
-    asyncio.get_running_loop().call_later(0.8, interrupt.set)
-    stopped = await run(recipe_of(slow, tmp_path), tmp_path / "run", cache_path=tmp_path / "cache.db", interrupt=interrupt)
-    assert stopped.stop == "interrupted"
+    interrupt, progress = asyncio.Event(), Progress()
+    slow = recipe_text(simulator={"latency_ms": 20, "jitter_ms": 40})
+
+    async def after_a_few_samples() -> None:
+        while progress.accepted < 4:
+            await asyncio.sleep(0.005)
+        interrupt.set()
+
+    bell = asyncio.create_task(after_a_few_samples())
+    cache = tmp_path / "cache.db"
+    stopped = await run(recipe_of(slow, tmp_path), tmp_path / "run", cache_path=cache, interrupt=interrupt, progress=progress)
+    await bell
+    assert (stopped.stop, stopped.goal_reached) == ("interrupted", False)
+    assert 4 <= stopped.accepted < 16
     whole = await run_in(tmp_path, slow)
     undisturbed = await run_in(tmp_path, slow, name="undisturbed", cache="other.db")
     assert whole.goal_reached

@@ -22,7 +22,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"sources", "strategies", "gates", "judges", "pairs", "exporters", "sequences"}),
     frozenset({"pipeline", "pack_options"}),
     frozenset({"parts"}),
-    frozenset({"run", "run_folder", "outputs", "pairs_stage", "recorder", "preview", "gate_file", "approval", "pack_source", "lab"})
+    frozenset({"run", "run_folder", "outputs", "pairs_stage", "recorder", "preview", "gate_file", "regenerate", "approval", "pack_source", "lab"})
     | frozenset({"mixing", "audit"}),
     frozenset({"commands"}),
 )
