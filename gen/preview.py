@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gen.llm.client import Client
@@ -34,12 +35,8 @@ class _Listener:
 async def preview(recipe: Recipe, parts: Parts) -> list[Preview]:
     """The first request of every purpose, strategy by strategy, then the judges'. The simulator writes the replies on the way, so what
     depends on a reply (an answer's prompt holds the instruction) shows simulated text there."""
-    models = {
-        name: ModelLine(simulator={"seed": recipe.config.seed, "flaws": {}}, tokenizer=line.tokenizer)
-        for name, line in recipe.config.models.items()
-    }
     shown: list[Preview] = []
-    async with Client(models, cache=None) as client:
+    async with Client(stand_ins(recipe, flaws={}), cache=None) as client:
         for title, strategy in parts.strategies.items():
             topic = parts.sources.topics[0] if parts.sources.topics else ""
             spec = SequenceSpec(title, strategy, topic, 1)
@@ -54,6 +51,21 @@ async def preview(recipe: Recipe, parts: Parts) -> list[Preview]:
             known = {one.purpose for one in shown}
             shown += [_shown(title, request) for purpose, request in listener.heard.items() if purpose not in known]
     return shown
+
+
+def stand_ins(recipe: Recipe, *, flaws: Mapping[str, float]) -> dict[str, ModelLine]:
+    """The recipe's model lines with the simulator in the place of every service: the same model ids (a moderation model stays one), token
+    limits and concurrency, no rates."""
+    return {
+        name: ModelLine(
+            model=line.model,
+            max_tokens=line.max_tokens,
+            max_concurrency=line.max_concurrency,
+            tokenizer=line.tokenizer,
+            simulator={"seed": recipe.config.seed, "flaws": dict(flaws)},
+        )
+        for name, line in recipe.config.models.items()
+    }
 
 
 def _shown(strategy: str, request: Request) -> Preview:

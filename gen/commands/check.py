@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -42,8 +43,19 @@ def check_models(recipe: Recipe) -> None:
     try:
         Client(recipe.config.models, budget=recipe.config.budget, cache=None).check()
     except RecipeError as error:
-        path = tuple(error.key.split("."))
-        raise recipe.error(path, error.message) from error
+        raise recipe.error(model_path(error.key, recipe.config.models), error.message) from error
+
+
+def model_path(key: str, models: Iterable[str]) -> tuple[str, ...]:
+    """The path of a key such as `models.gpt-4.1.price`: a model's name may hold dots itself.
+
+    >>> model_path("models.gpt-4.1.price", ["gpt-4.1", "gpt-4"])
+    ('models', 'gpt-4.1', 'price')
+    """
+    for name in sorted(models, key=len, reverse=True):
+        if key.startswith(f"models.{name}."):
+            return ("models", name, *key.removeprefix(f"models.{name}.").split("."))
+    return tuple(key.split("."))
 
 
 def _summary(recipe: Recipe, parts: Parts) -> list[str]:
