@@ -1,0 +1,1 @@
+"""Several datasets mixed to target proportions: split first, then repeated evenly in the training split alone."""
