@@ -25,6 +25,7 @@ from pathlib import Path
 import openai
 
 from gen.llm.cache import Cache
+from gen.llm.cache_upkeep import cache_stats
 from gen.llm.client import Client
 from gen.llm.providers.scripted import ScriptedProvider
 from gen.recipe import BudgetLine, ModelLine, PriceLine
@@ -193,8 +194,8 @@ async def faults(folder: Path, n: int = 1000) -> None:
         async with Client({"writer": line(url, timeout_seconds=5)}, cache=cache) as client:
             seconds = await bounded(lambda number: client.generate(request(number)), n)
             stats = client.stats
-        stored = cache.stats().replies
         await cache.close()
+        stored = cache_stats(folder / "faults.db").replies
         counts = end()
     print(
         f"faults: {stored:,} of {n:,} replies in {seconds:.1f} s; {counts['faults']} faults, "

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pairs": ("pairs", "Make preference pairs from a run."),
     "show": ("show", "Tell one sample's whole history."),
     "gates": ("gates", "List the gates with their options and defaults."),
+    "cache": ("cache", "Look after the cache of paid replies: stats, prune, export, import."),
     "simulate": ("simulate", "Serve a local stand-in for the model APIs."),
 }
 
@@ -89,7 +90,10 @@ def _application(arguments: list[str]) -> Callable[..., Any]:
     named = next((argument for argument in arguments if not argument.startswith("-")), "")
     for name, (module, summary) in COMMANDS.items():
         function = importlib.import_module(f"gen.commands.{module}").command if name == named else _not_loaded
-        application.command(name, help=None if name == named else summary, short_help=summary)(function)
+        if isinstance(function, typer.Typer):  # a command with commands of its own
+            application.add_typer(function, name=name, short_help=summary)
+        else:
+            application.command(name, help=None if name == named else summary, short_help=summary)(function)
     return typer.main.get_command(application)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -12,6 +14,12 @@ from sqlite_utils.migrations import Migrations
 from gen.errors import StorageError
 
 migrations = Migrations("sluice_cache")
+
+# A row of `replies`.
+COLUMNS = (
+    "key", "requested_model", "text", "finish_reason", "input_tokens", "output_tokens", "cached_tokens", "model", "simulated", "created",
+)  # fmt: skip
+INSERT = f"INSERT INTO replies ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT(key) DO NOTHING"
 
 _BUSY_SECONDS = 30.0  # how long another process may hold the write lock
 _QUICK_CHECK_BYTES = 64 * 2**20  # a file up to this size is checked page by page when opened, in under a tenth of a second
@@ -45,6 +53,18 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of the block or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def prepared(path: Path) -> sqlite3.Connection:
