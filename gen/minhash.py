@@ -82,15 +82,17 @@ class Scheme:
 
 
 class Index:
-    """Sets of words seen so far, to be asked for the ones like a new set. Positions count from 0 in the order of `add`.
+    """Sets of words seen so far, to be asked for the ones like a new set. Positions count from 0 in the order of `add`. Each set may carry
+    a label (64 bits, signed), and only sets of the label asked for are compared.
 
-    Memory per set with the default scheme: 250 bytes of signature and 200 of bucket keys (both with room to grow by half). Bucket keys
+    Memory per set with the default scheme: 260 bytes of signature and 200 of bucket keys (both with room to grow by half). Bucket keys
     are kept in sorted runs that are merged when they grow as long as the run before, so adding costs a constant amount on average.
     """
 
     def __init__(self, scheme: Scheme | None = None) -> None:
         self._scheme = scheme or Scheme()
         self._signatures = np.empty((_PENDING, self._scheme.bands * self._scheme.rows), np.uint16)
+        self._labels = np.zeros(_PENDING, np.int64)
         self._runs: list[tuple[NDArray[np.uint32], NDArray[np.uint32]]] = []
         self._pending: list[NDArray[np.uint32]] = []
         self._length = 0
@@ -102,29 +104,32 @@ class Index:
     def nbytes(self) -> int:
         """Bytes held by the index's arrays."""
         runs = sum(keys.nbytes + positions.nbytes for keys, positions in self._runs)
-        return self._signatures.nbytes + runs + sum(keys.nbytes for keys in self._pending)
+        return self._signatures.nbytes + self._labels.nbytes + runs + sum(keys.nbytes for keys in self._pending)
 
-    def add(self, words: Collection[str]) -> int:
+    def add(self, words: Collection[str], label: int = 0) -> int:
         """Remember a set and return its position."""
         signature, keys = self._sketch(words)
         if self._length == len(self._signatures):
             self._signatures = np.resize(self._signatures, (self._length * 3 // 2, self._signatures.shape[1]))
+            self._labels = np.resize(self._labels, self._length * 3 // 2)
         self._signatures[self._length] = signature
+        self._labels[self._length] = label
         self._length += 1
         self._pending.append(keys)
         if len(self._pending) == _PENDING:
             self._sort_in()
         return self._length - 1
 
-    def alike(self, words: Collection[str], at_least: float) -> list[tuple[int, float]]:
-        """Positions of remembered sets whose estimated Jaccard similarity is `at_least`, with the estimate, the most alike first."""
+    def alike(self, words: Collection[str], at_least: float, label: int = 0) -> list[tuple[int, float]]:
+        """Positions of the label's sets whose estimated Jaccard similarity is `at_least`, with the estimate, the most alike first."""
         signature, keys = self._sketch(words)
         found: list[NDArray[np.integer]] = [np.arange(self._length - len(self._pending), self._length)]
         for run, positions in self._runs:
             lows, highs = np.searchsorted(run, keys, "left"), np.searchsorted(run, keys, "right")
             hits = np.flatnonzero(highs > lows)
             found += [positions[max(lows[hit], highs[hit] - _MAX_BUCKET) : highs[hit]] for hit in hits]
-        candidates = np.unique(np.concatenate(found).astype(np.int64))
+        candidates = np.concatenate(found).astype(np.int64)
+        candidates = np.unique(candidates[self._labels[candidates] == label])
         estimates = np.count_nonzero(self._signatures[candidates] == signature, axis=1) / len(signature)
         order = np.lexsort((candidates, -estimates))
         order = order[estimates[order] >= at_least]

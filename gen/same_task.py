@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from rapidfuzz.distance import OSA
@@ -100,16 +100,19 @@ _TOKEN = re.compile(
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a task consists of. `words` are sorted, with repetitions, folded in case only and never empty; `names` those of them that
-    are written with a capital inside a sentence; `figures` the numbers and operators of each sentence in their order."""
+    are written with a capital inside a sentence; `figures` the numbers and operators of each sentence in their order; `distinct` each
+    word once; `content` the content words in canonical form, never empty: the set that MinHash signatures are made of."""
 
     words: tuple[str, ...]
     names: frozenset[str]
     figures: tuple[tuple[str, ...], ...]
+    distinct: frozenset[str] = field(init=False, repr=False, compare=False)
+    content: frozenset[str] = field(init=False, repr=False, compare=False)
 
-    @property
-    def content(self) -> frozenset[str]:
-        """The content words in canonical form, never empty: the set that MinHash signatures are made of."""
-        return frozenset(map(_canonical, self.words)) - {""} or frozenset(self.words)
+    def __post_init__(self) -> None:
+        distinct = frozenset(self.words)
+        object.__setattr__(self, "distinct", distinct)
+        object.__setattr__(self, "content", _meanings(distinct) or distinct)
 
     @property
     def facts(self) -> int:
@@ -153,8 +156,7 @@ def similarity(one: Reading, other: Reading) -> float:
     missing, added = Counter(one.words), Counter(other.words)
     common = missing & added
     missing, added = missing - common, added - common
-    most = min(MAX_SLIPS, 2 + len(one.words) // WORDS_PER_SLIP)
-    common += _pair_slips(missing, added, one.names | other.names, most=most)
+    common += _pair_slips(missing, added, one.names | other.names, most=_most_slips(one))
     names = {_canonical(word) for word in (one.names & missing.keys()) | (other.names & added.keys())}
     known = _fold(common)
     missing, added = _fold(missing), _fold(added)
@@ -167,6 +169,24 @@ def similarity(one: Reading, other: Reading) -> float:
     if len(extra) * WORDS_PER_ADDITION > shared or _NOT in extra or not names.isdisjoint(extra):
         return 0.0
     return shared / (shared + len(extra)) if shared else 0.0
+
+
+def may_be_same(one: Reading, other: Reading) -> bool:
+    """Whether `similarity` may be more than 0: False is certain, True is not. Several times cheaper, as it only looks at the words that
+    one of the two lacks, and whether slips of the pen could explain them.
+
+    >>> may_be_same(read("Sort a list of names."), read("Sort a list of dates."))
+    False
+    """
+    missing, added = one.distinct - other.distinct, other.distinct - one.distinct
+    lost, gained = _meanings(missing) - other.content, _meanings(added) - one.content
+    shared = len(one.words)
+    if lost and gained and min(len(missing), len(added)) <= _most_slips(one):
+        replaced, extra = len(lost) - _explained(missing, added), len(gained) - _explained(added, missing)
+    else:
+        replaced, extra = len(lost), len(gained)
+    replaced, extra = max(0, replaced), max(0, extra)
+    return min(replaced, extra) * WORDS_PER_REPLACEMENT <= shared and (replaced + extra) * WORDS_PER_ADDITION <= shared
 
 
 def same_task(one: str, other: str, threshold: float = 0.7) -> bool:
@@ -268,6 +288,31 @@ def _pair_slips(missing: Counter[str], added: Counter[str], names: frozenset[str
     return paired
 
 
+def _most_slips(one: Reading) -> int:
+    return min(MAX_SLIPS, 2 + len(one.words) // WORDS_PER_SLIP)
+
+
+def _meanings(words: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(_canonical, words)) - _WITHOUT
+
+
+def _explained(words: frozenset[str], others: frozenset[str]) -> int:
+    """How many of the words might be slips of one of the others: as many as `_is_slip` finds, or more."""
+    marks = frozenset().union(*[_marks(other)[0] for other in others])
+    return len(words) - sum([marks.isdisjoint(_marks(word)[1]) for word in words])
+
+
+@lru_cache(maxsize=16_384)
+def _marks(word: str) -> tuple[frozenset[str], frozenset[str]]:
+    """What a word and its slips have in common, the word's own marks and those to look for: the same letters, or the same first letter
+    and nearly the same length."""
+    own, near = {_letters(word)}, {_letters(word)}
+    if len(word) >= SHORTEST_SLIP:
+        own.add(f"{word[0]} {len(word)}")
+        near.update(f"{word[0]} {len(word) + longer}" for longer in (-1, 0, 1))
+    return frozenset(own), frozenset(near)
+
+
 def _letters(word: str) -> str:
     return "".join(sorted(word)) if len(word) > 1 else ""
 
@@ -287,6 +332,7 @@ def _digest(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little", signed=True)
 
 
+_WITHOUT = frozenset([""])
 _IDLE = frozenset(f"{_FUNCTION} {_COURTESY} {_STYLE}".split())
 _DROPPED = frozenset(f"{_FUNCTION} {_REQUEST} {_NOW} please kindly hi hello hey thank thanks".split())
 _DROPPED_STEMS = frozenset(map(_stem, f"{_REQUEST} {_NOW}".split()))

@@ -136,3 +136,11 @@ def test_recall_on_real_pairs(shared_data: Path) -> None:
     )
     found = sum(similarity < 1 for _, _, similarity in near_duplicates(texts))
     assert found >= 0.99 * truth > 0
+
+
+def test_only_sets_of_the_label_asked_for_are_alike() -> None:
+    index = Index()
+    index.add({"square", "root"}, 64)
+    index.add({"square", "root"}, -81)
+    assert index.alike({"square", "root"}, 0.9, -81) == [(1, 1.0)]
+    assert index.alike({"square", "root"}, 0.9) == []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gen.same_task import MAX_CHARS, read, same_task, similarity, unpack
+from gen.same_task import MAX_CHARS, may_be_same, read, same_task, similarity, unpack
 
 POEM = "Write a short poem about the harbour of Lisbon in winter, in two stanzas."
 RULES = (
@@ -98,3 +101,19 @@ def test_a_packed_reading_unpacks_to_itself(text: str) -> None:
 )
 def test_hostile_text_is_read_in_bounded_work(text: str) -> None:
     assert similarity(read(text), read(text)) == 1.0  # quadratic work would take minutes
+
+
+_WORDS = st.sampled_from("sort soft names manes list lists of the big large develop devlop create write four 4 not Lisbon Lisbno".split())
+
+
+@given(st.lists(_WORDS, min_size=1, max_size=14), st.lists(_WORDS, max_size=3), st.integers(0, 14))
+def test_the_cheap_question_never_turns_a_same_task_away(words: list[str], more: list[str], place: int) -> None:
+    one, other = read(" ".join(words)), read(" ".join(words[:place] + more + words[place + 1 :]))
+    assert may_be_same(one, other) or similarity(one, other) == 0.0
+
+
+def test_the_cheap_question_agrees_on_real_pairs(shared_data: Path) -> None:
+    for line in (shared_data / "near_dups.jsonl").read_text(encoding="utf-8").split("\n")[:600]:
+        if line:
+            one, other = (read(json.loads(line)[side]) for side in "ab")
+            assert may_be_same(one, other) or similarity(one, other) == 0.0

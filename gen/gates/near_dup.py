@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from gen.minhash import BANDS, ROWS, Index, Scheme
-from gen.same_task import read, similarity, unpack
+from gen.same_task import may_be_same, read, similarity, unpack
 from gen.turns import On, part
 from gen.types import Sample, Verdict, kept, rejected
 
 _LEEWAY = 0.8  # of the threshold: slips of the pen lower the overlap of the sets, the verification forgives them
 _MOST_VERIFIED = 64  # candidates with the same figures, the most alike first
+_read = lru_cache(maxsize=4)(read)  # what is checked is remembered next
+_unpacked = lru_cache(maxsize=512)(unpack)  # texts of one template are each other's candidates again and again
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,6 @@ class NearDup:
     rows: int = ROWS
     _index: Index = field(init=False, repr=False, compare=False)
     _ids: list[str] = field(init=False, repr=False, compare=False, default_factory=list)
-    _facts: list[int] = field(init=False, repr=False, compare=False, default_factory=list)
     _readings: list[bytes] = field(init=False, repr=False, compare=False, default_factory=list)
 
     def __post_init__(self) -> None:
@@ -48,21 +50,19 @@ class NearDup:
         object.__setattr__(self, "_index", Index(Scheme(self.bands, self.rows)))
 
     def check(self, sample: Sample) -> Verdict:
-        reading = read(part(sample, self.on))
-        facts = reading.facts
-        alike = self._index.alike(reading.content, self.threshold * _LEEWAY)
-        for position in [position for position, _ in alike if self._facts[position] == facts][:_MOST_VERIFIED]:
-            share = similarity(reading, unpack(self._readings[position]))
+        reading = _read(part(sample, self.on))
+        for position, _ in self._index.alike(reading.content, self.threshold * _LEEWAY, reading.facts)[:_MOST_VERIFIED]:
+            other = _unpacked(self._readings[position])
+            share = similarity(reading, other) if may_be_same(reading, other) else 0.0
             if share >= self.threshold:
                 detail = f"same task as {self._ids[position]} (similarity {share:.2f}, threshold {self.threshold:g})"
                 return rejected("near_dup", "near_duplicate", detail)
         return kept("near_dup")
 
     def remember(self, sample: Sample) -> None:
-        reading = read(part(sample, self.on))
-        self._index.add(reading.content)
+        reading = _read(part(sample, self.on))
+        self._index.add(reading.content, reading.facts)
         self._ids.append(sample.id)
-        self._facts.append(reading.facts)
         self._readings.append(reading.pack())
 
 
