@@ -88,6 +88,6 @@ def _leaks(made: Leaking, mix: MixFile) -> Iterator[str]:
     if len(pairs) > _PAIRS_NAMED:
         yield f"  … {len(pairs) - _PAIRS_NAMED:,} more; --json names all"
     if made.pairs:
-        yield f"take one of each pair out, or let {mix.document.file.name} divide the folder again (`split: anew`)"
+        yield f"take one of each pair out, or let {mix.document.file.name} divide a dataset again (`split: anew`)"
     else:
         yield "take these records out of the datasets: what is tested on must not be learnt"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from gen.errors import InputError, RecipeError
+from gen.errors import InputError
 from gen.minhash import families, near_duplicates
 from gen.mixing.file import MixFile
 from gen.mixing.reading import Item, prompts_of
 from gen.records import Unreadable
-from gen.splits import Assignment, assign, leaks
+from gen.splits import BY_FAMILY, Assignment, assign, leaks
 from gen.turns import part
 
 ALIKE = 0.7  # Jaccard similarity of content words from which two prompts are one family, as in every split of Sluice
@@ -47,17 +47,16 @@ def divide(mix: MixFile, items: Sequence[Item]) -> tuple[Assignment, list[Pair]]
 
     Raises RecipeError when the split cannot be made as asked.
     """
+    _check_possible(mix, items)
     samples = [item.sample for item in items]
     pinned = {item.sample.id: item.pinned for item in items if item.pinned}
     components = families([part(sample, "instruction") for sample in samples], ALIKE)
     config = mix.config.split
-    try:
-        assigned = assign(samples, config.ratios, by=config.by, seed=mix.config.seed, families=components, locked=pinned)
-    except RecipeError as error:
-        raise mix.error(("split",), error) from error
+    assigned = assign(samples, config.ratios, by=config.by, seed=mix.config.seed, families=components, locked=pinned)
     found = [_pair(leak.kind, leak.ids, pinned) for leak in leaks(samples, pinned, components)]
     found += [_pair(leak.kind, leak.ids, assigned.of) for leak in leaks(samples, assigned.of, components)]
-    return assigned, found or _moved(config.by, items, assigned.of)
+    once = {(pair.left, pair.right): pair for pair in reversed(found)}  # a pair with the same prompt is nearly the same as well
+    return assigned, list(reversed(once.values())) or _moved(config.by, items, assigned.of)
 
 
 def check_against(mix: MixFile, file: str, items: Iterable[Item], split: Mapping[str, str]) -> Against:
@@ -86,6 +85,16 @@ def check_against(mix: MixFile, file: str, items: Iterable[Item], split: Mapping
         for other, place, similarity in found
     ]
     return Against(file, len(held), unreadable, tuple(pairs))
+
+
+def _check_possible(mix: MixFile, items: Sequence[Item]) -> None:
+    by, ratios = mix.config.split.by, mix.config.split.ratios
+    for split in sorted({item.pinned for item in items if item.pinned} - set(ratios)):
+        held = next(item.dataset for item in items if item.pinned == split)
+        problem = f"the dataset '{held}' has records that must stay in {split}: give it a ratio above 0, or say 'split: anew' there"
+        raise mix.error(("split", split), problem)
+    if by != BY_FAMILY and not any(by in item.sample.provenance.notes for item in items):
+        raise mix.error(("split", "by"), f"no record has a field '{by}' with a text or number in it: leave it out to split by family")
 
 
 def _across(texts: Iterable[str], edge: int) -> list[tuple[int, int, float]]:

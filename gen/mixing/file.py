@@ -31,13 +31,18 @@ class _Line(BaseModel):
 
 class DatasetLine(_Line):
     """One dataset. `path` is a file, a folder with train/validation/test.jsonl or a run's folder, meant from the mix file's folder.
-    `weight` counts with `method: ratio`. `human` says whether people wrote it. `split` puts a whole file into one split; `anew` divides
-    a folder's records again, which else stay in the split of their file."""
+    `weight` counts with `method: ratio`. `human` says whether people wrote it. `split` puts a whole file into one split, where all of it
+    then stands once; `anew` divides a folder's records again, which else stay in the split of their file."""
 
     path: Annotated[str, Field(min_length=1)]
     weight: Positive | None = None
     human: bool | None = None
     split: Pin | None = None
+
+    @property
+    def held_out(self) -> bool:
+        """Whether all of it is for validation or test: then it takes no part in the proportions."""
+        return self.split in ("validation", "test")
 
 
 class MixSplit(SplitLine):
@@ -68,7 +73,7 @@ class MixConfig(_Line):
     max_repeats: Annotated[int, Field(ge=1, le=1000)] = WORTHWHILE_REPEATS
     tokenizer: str | None = None
     chat_template: str | None = None
-    datasets: Annotated[Mapping[Name, DatasetLine], Field(min_length=1)]
+    datasets: Mapping[Name, DatasetLine]
     split: MixSplit = MixSplit()
     against: tuple[str, ...] = ()
 
@@ -76,6 +81,13 @@ class MixConfig(_Line):
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("datasets")
+    @classmethod
+    def _some_dataset(cls, value: Mapping[str, DatasetLine]) -> Mapping[str, DatasetLine]:
+        if all(line.held_out for line in value.values()):
+            raise ValueError("name at least one dataset to train on")
+        return value
 
     @model_validator(mode="after")
     def _nothing_without_effect(self) -> MixConfig:
@@ -119,7 +131,9 @@ def parse(text: str, file: Path) -> MixFile:
     mix = MixFile(document.checked(MixConfig, _allowed_keys), document)
     for name, line in mix.config.datasets.items():
         place: KeyPath = ("datasets", name, "weight")
-        if mix.config.method == "ratio" and line.weight is None:
+        if line.held_out and line.weight is not None:
+            raise mix.error(place, f"a weight counts in training only, and all of this dataset is for {line.split}: leave it out")
+        if mix.config.method == "ratio" and line.weight is None and not line.held_out:
             raise mix.error(place, "this key is needed with 'method: ratio': how much of this dataset, relative to the others")
         if mix.config.method != "ratio" and line.weight is not None:
             raise mix.error(place, f"a weight counts only with 'method: ratio', not with 'method: {mix.config.method}': leave it out")

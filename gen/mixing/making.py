@@ -106,9 +106,9 @@ def make(mix: MixFile, progress: Callable[[str, int], None] = lambda _name, _cou
     held = {split: {one.name: [item for item in one.items if assigned.of[item.sample.id] == split] for one in datasets} for split in SPLITS}
     sizes = {name: sum(worth[item.sample.id] for item in members) for name, members in held["train"].items()}
     for name, size in sizes.items():
-        if not size:
+        if not size and not mix.config.datasets[name].held_out:
             raise mix.error(("datasets", name), "the split leaves it nothing to train on: it has too few records, or all are held out")
-    shares = dict(zip(sizes, _shares(mix, list(sizes.values())), strict=True))
+    shares = _shares(mix, sizes)
     parts = {split: tuple(_parts(mix, split, held[split], shares, worth, sum(sizes.values()))) for split in SPLITS}
     return Mix(mix, tuple(datasets), parts, shares, lambda split: _rows(mix, split, held[split], parts[split]), against)
 
@@ -148,25 +148,30 @@ def estimated_tokens(sample: Sample) -> int:
     return sum(estimate_tokens(message.content) + _TOKENS_AROUND for message in sample.messages)
 
 
-def _shares(mix: MixFile, sizes: Sequence[int]) -> list[float]:
+def _shares(mix: MixFile, sizes: Mapping[str, int]) -> dict[str, float]:
+    """Each dataset's share of the training split; 0 for those that are held out."""
     config = mix.config
+    learnt = {name: size for name, size in sizes.items() if not config.datasets[name].held_out}
     if config.method == "sqrt":
-        return by_square_root(sizes)
-    if config.method == "temperature":
-        return by_temperature(sizes, config.temperature or 1.0)
-    return normalised([line.weight or 0.0 for line in config.datasets.values()])
+        shares = by_square_root(list(learnt.values()))
+    elif config.method == "temperature":
+        shares = by_temperature(list(learnt.values()), config.temperature or 1.0)
+    else:
+        shares = normalised([config.datasets[name].weight or 0.0 for name in learnt])
+    return dict.fromkeys(sizes, 0.0) | dict(zip(learnt, shares, strict=True))
 
 
 def _parts(
     mix: MixFile, split: str, held: Mapping[str, list[Item]], shares: Mapping[str, float], worth: Mapping[str, int], size: int
 ) -> Iterator[Part]:
-    """Each dataset's part of a split. Held-out splits have the proportions of training, as far as records go: none stands twice."""
+    """Each dataset's part of a split. Validation and test have the proportions of training, as far as records go: none stands twice."""
     config, ratios = mix.config, mix.config.split.ratios
     train = config.total or size
     total = round(train * ratios.get(split, 0.0) / ratios["train"])
     most = config.max_repeats if split == "train" else 1
     for (name, items), asked in zip(held.items(), largest_remainder(total, list(shares.values())), strict=True):
         sizes = [worth[item.sample.id] for item in items]
+        asked = sum(sizes) if config.datasets[name].held_out else asked
         drawn = draw(sizes, asked, most, Random(f"{config.seed}/{split}/{name}"))
         yield Part(name, len(items), sum(sizes), asked, drawn)
 

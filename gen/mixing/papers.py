@@ -64,8 +64,8 @@ def warnings(mix: Mix) -> Iterator[str]:
     for part in mix.parts["train"]:
         if part.drawn.short:
             yield (
-                f"{part.dataset} is short of {many(part.drawn.short, config.by[:-1])}: its {many(part.available, 'training sample')} stand"
-                f" {config.max_repeats} times each (max_repeats); {part.asked:,} were asked for"
+                f"{part.dataset} is short of {many(part.drawn.short, config.by[:-1])}: {part.asked:,} were asked for, and each of its"
+                f" {many(part.available, 'training sample')} stands {many(config.max_repeats, 'time')} already (max_repeats)"
             )
     often = [part.dataset for part in mix.parts["train"] if part.times[1] > WORTHWHILE_REPEATS]
     if often:
@@ -96,6 +96,7 @@ def table(mix: Mix) -> list[tuple[str, int, str, str, str]]:
     return [
         (part.dataset, part.available, _amount(part.asked, total_asked), _amount(part.drawn.got, mix.got("train")), times(part))
         for part in mix.parts["train"]
+        if mix.shares[part.dataset]
     ]
 
 
