@@ -15,6 +15,7 @@ import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
 from gen import __version__
+from gen.commands import logs
 from gen.errors import SluiceError
 
 # Name → (module, what `sluice --help` says). Their order is that of the work.
@@ -45,6 +46,7 @@ def main() -> None:
 def call(arguments: list[str]) -> int:
     """Run one command line and return its exit status: 0 done, 1 fell short, 2 wrong input, 130 interrupted."""
     try:
+        logs.set_up(os.environ.get("SLUICE_LOG", ""))
         status = _application(arguments)(args=arguments, prog_name="sluice", standalone_mode=False)
         sys.stdout.flush()
         return status if isinstance(status, int) else EXIT_DONE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from gen.commands.check import check_models
+from gen.commands.events import SILENT, Events, opened, told
 from gen.commands.live import live_view
 from gen.recipe import Recipe, load
 from gen.run import Progress, RunResult, run
@@ -28,16 +30,22 @@ def command(
     cache: Annotated[Path, typer.Option(help="The cache of replies, shared by all runs.")] = Path("runs/cache.db"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end instead.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live view; the end only.")] = False,
+    json_events: Annotated[str, typer.Option(help="Write progress as JSON lines to this file; - for standard output.")] = "",
 ) -> int:
     """Run a recipe until its goal is met, or say honestly why it stopped. Run it again to resume: nothing is paid twice.
 
     Exit status: 0 goal reached, 1 fell short, 2 wrong input, 130 interrupted.
     """
+    if as_json and json_events == "-":
+        raise typer.BadParameter("--json and --json-events - both want standard output: the last event holds the same result")
     recipe = load(recipe_file)
     check_models(recipe)
     folder = out or Path("runs") / recipe.config.name
-    result = run_until_done(recipe, folder, cache, show=not (as_json or quiet))
-    print(json.dumps(_as_json(result), ensure_ascii=False) if as_json else closing(result))
+    with opened(json_events) as events:
+        result = run_until_done(recipe, folder, cache, show=not (as_json or quiet), events=events)
+        events.tell("finished", result=_as_json(result))
+    end = json.dumps(_as_json(result), ensure_ascii=False) if as_json else closing(result)
+    print(end, file=sys.stderr if json_events == "-" else sys.stdout)
     if result.stop == "interrupted":
         return EXIT_INTERRUPTED
     return EXIT_DONE if result.goal_reached else EXIT_SHORT
@@ -51,6 +59,7 @@ def run_until_done(
     show: bool,
     regenerate: Iterable[str] = (),
     sources: Sources | None = None,
+    events: Events = SILENT,
 ) -> RunResult:
     """Run with a live view. Ctrl-C ends the run cleanly; a second one ends it at once."""
 
@@ -65,7 +74,8 @@ def run_until_done(
         with suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt, and running again resumes all the same
             loop.add_signal_handler(signal.SIGINT, stop)
             loop.add_signal_handler(signal.SIGTERM, stop)
-        async with live_view(progress, title=recipe.config.name, show=show):
+        about = {"recipe": recipe.config.name, "hash": recipe.hash, "folder": str(folder)}
+        async with live_view(progress, title=recipe.config.name, show=show), told(events, progress, **about):
             return await run(
                 recipe, folder, cache_path=cache, progress=progress, interrupt=interrupt, regenerate=regenerate, sources=sources
             )
