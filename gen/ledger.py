@@ -62,7 +62,8 @@ def m001_ledger(database: Database) -> None:
         );
         CREATE TABLE sequences (
             position INTEGER PRIMARY KEY, strategy TEXT NOT NULL, topic TEXT NOT NULL, goal INTEGER NOT NULL, accepted INTEGER NOT NULL,
-            candidates INTEGER NOT NULL, stop TEXT NOT NULL, detail TEXT NOT NULL, turns INTEGER NOT NULL
+            candidates INTEGER NOT NULL, stop TEXT NOT NULL, detail TEXT NOT NULL, turns INTEGER NOT NULL,
+            goals_json TEXT NOT NULL
         );
         CREATE TABLE errors (request TEXT PRIMARY KEY, reason TEXT NOT NULL, message TEXT NOT NULL, status INTEGER);
         CREATE TABLE splits (sample TEXT PRIMARY KEY, split TEXT NOT NULL);
@@ -126,7 +127,7 @@ class Ledger:
         """Record how the sequences ended."""
         with self._guarded(), self._connection:
             self._connection.execute("DELETE FROM sequences")
-            self._rows("sequences", [{"position": place} | asdict(end) for place, end in enumerate(ends)], "position")
+            self._rows("sequences", [{"position": place} | _end_row(end) for place, end in enumerate(ends)], "position")
 
     def keep_only(self, candidates: set[str]) -> None:
         """Drop the candidates that a run which came to its end did not meet again, with their tasks and calls."""
@@ -198,8 +199,7 @@ class Ledger:
 
     def sequences(self) -> list[SequenceEnd]:
         """How each sequence ended, in plan order."""
-        names = [item.name for item in fields(SequenceEnd)]
-        return [SequenceEnd(**{name: row[name] for name in names}) for row in self._all("SELECT * FROM sequences ORDER BY position")]
+        return [_end(row) for row in self._all("SELECT * FROM sequences ORDER BY position")]
 
     def calls(self) -> list[Call]:
         """The paid replies behind the candidates and pairs on record, ordered by key."""
@@ -318,6 +318,17 @@ def _candidate_row(position: int, outcome: Outcome) -> dict[str, Any]:
         "item_json": _dumps({kind: thaw(outcome.item)}),
         "verdicts_json": _dumps(verdicts),
     }
+
+
+def _end_row(end: SequenceEnd) -> dict[str, Any]:
+    row = {item.name: getattr(end, item.name) for item in fields(SequenceEnd) if item.name != "goals"}
+    return row | {"goals_json": _dumps(end.goals)}
+
+
+def _end(row: Mapping[str, Any]) -> SequenceEnd:
+    names = [item.name for item in fields(SequenceEnd) if item.name != "goals"]
+    goals = tuple((goal, turns) for goal, turns in json.loads(row["goals_json"]))
+    return SequenceEnd(**{name: row[name] for name in names}, goals=goals)
 
 
 def _call_row(call: Call) -> dict[str, Any]:

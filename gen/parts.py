@@ -14,7 +14,7 @@ from gen.llm.provider import CAPABILITIES
 from gen.pack_options import check_packing
 from gen.pipeline import NamedGate, Plan
 from gen.recipe import Config, ModelLine, PluginLine, Recipe
-from gen.sequences import ENDED_BY_ITSELF, SequenceSpec
+from gen.sequences import SequenceSpec
 from gen.sources import personas, seed_tasks, topics
 from gen.types import SequenceEnd, Sources, freeze
 from gen.yaml_config import KeyPath
@@ -96,9 +96,9 @@ def plan_of(recipe: Recipe, parts: Parts, *, before: Sequence[SequenceEnd] = (),
     """The loop's plan. Requests in flight are bounded by the models' `max_concurrency` together; `before` tells how the sequences of an
     earlier run of this recipe ended."""
     config = recipe.config
-    ended = {(end.strategy, end.topic): end for end in before if end.stop in ENDED_BY_ITSELF}
+    goals = {(end.strategy, end.topic): end.goals for end in before}
     return Plan(
-        sequences=tuple(_continued(spec, ended.get((spec.title, spec.topic))) for spec in parts.sequences),
+        sequences=tuple(replace(spec, earlier=goals.get((spec.title, spec.topic), ())) for spec in parts.sequences),
         sources=parts.sources,
         seed=config.seed,
         attempts=config.attempts,
@@ -141,10 +141,6 @@ def _sequences(config: Config, strategies: Mapping[str, Any], sources: Sources) 
         SequenceSpec(title=title, strategy=strategies[title], topic=topic, quota=quota)
         for (title, topic), quota in zip(places, quotas, strict=True)
     )
-
-
-def _continued(spec: SequenceSpec, end: SequenceEnd | None) -> SequenceSpec:
-    return spec if end is None or spec.quota > end.goal else replace(spec, ended_at=end.turns)
 
 
 def _built(recipe: Recipe, room: Literal["strategies", "judges", "pairs"], place: int, line: PluginLine) -> Any:

@@ -6,22 +6,24 @@ sequence's pool. So the same seed gives the same outcomes whatever the latencies
 
 Between a reply and its turn to come out, the gates without memory look at the sample at once, and judges are asked about those still
 kept. A gate with memory is also asked early, to save the judge's call for a sample that is already a duplicate of an accepted one; what
-counts is its answer in plan order. Should it reject only then, the opinions are dropped from the record, as if they had not been asked.
+counts is its answer in plan order. Should it reject only then, the opinions are dropped from the record, as if they had not been asked;
+should it keep only then, they are asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import heapq
 import math
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gen.concurrency import together
-from gen.errors import ProviderError, ServiceStopped
+from gen.errors import ServiceStopped
+from gen.second_chance import may_ask_again
 from gen.sequences import Sequence, SequenceSpec, plan_task
 from gen.types import Generate, Malformed, Outcome, Pool, Provenance, Sample, SequenceEnd, Sources, Task, Verdict, digest, rejected
 
@@ -67,7 +69,7 @@ class Plan:
 @dataclass(frozen=True, slots=True)
 class _Gated:
     """A candidate after the gates without memory: `early` holds a verdict per gate, None where it is not due yet. `judged` is the same
-    sample with the judges' scores, None where none was asked."""
+    sample with the judges' scores, None where they were not asked."""
 
     item: Sample | Malformed
     early: tuple[Verdict | None, ...] = ()
@@ -89,11 +91,17 @@ class Pipeline:
     stopped_detail: str = ""
     candidates: int = 0
     _running: dict[tuple[int, int], _Work] = field(default_factory=dict)
+    _due: list[tuple[int, int]] = field(default_factory=list)  # heap: the turn of each sequence that comes out next
+    _able: list[tuple[int, int]] = field(default_factory=list)  # heap: the turn to plan of each sequence that awaits no outcome of its own
+    _blocked: set[int] = field(default_factory=set)  # those that do
+    _broken: set[int] = field(default_factory=set)  # sequences that the service stopped under: a turn of theirs never came out
     _to_regenerate: list[Outcome] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         plan = self.plan
         self.sequences = [Sequence(spec, plan.sources, plan.seed, plan.attempts) for spec in plan.sequences]
+        self._due = [(0, number) for number, one in enumerate(self.sequences) if not one.done]
+        self._able = list(self._due)
 
     async def outcomes(self) -> AsyncGenerator[Outcome, None]:
         """Every candidate with its fate, in plan order. Close the iterator (`contextlib.aclosing`) to leave early."""
@@ -102,12 +110,13 @@ class Pipeline:
             while (place := self._next_place()) is not None:
                 for outcome in await self._let_out(place):
                     yield outcome
-                if self.sequences[place[1]].done:
-                    await self._cancel([key for key in self._running if key[1] == place[1]])
+                sequence = self.sequences[place[1]]
+                if sequence.done:
+                    await self._cancel([(turn, place[1]) for turn in range(sequence.out, sequence.turn)])
                 if self._cap_reached(self.clock() - started):
                     await self._cancel(list(self._running))
             if not self.stopped and self._to_regenerate:
-                async for outcome in self._second_chances():
+                async for outcome in self._second_chances(started):
                     yield outcome
         finally:
             await self._cancel(list(self._running))
@@ -124,8 +133,9 @@ class Pipeline:
                 stop=one.stop or self.stopped or "interrupted",
                 detail=one.detail or self.stopped_detail or "run again to go on",
                 turns=one.out,
+                goals=one.spec.earlier if number in self._broken else one.goals(),
             )
-            for one in self.sequences
+            for number, one in enumerate(self.sequences)
         ]
 
     # --- plan order ---
@@ -137,50 +147,57 @@ class Pipeline:
         if self.stopped:
             return min(self._running, default=None)
         self._fill_window()
-        return min(((one.out, number) for number, one in enumerate(self.sequences) if not one.done), default=None)
+        return self._due[0] if self._due else None
 
     def _fill_window(self) -> None:
-        """Plan as many tasks as the window holds, the earliest in plan order first."""
-        window = max(TASKS_PER_SLOT * self.plan.slots, len(self.sequences))
-        blocked: set[int] = set()
-        while len(self._running) < window:
-            able = [(one.turn, number) for number, one in enumerate(self.sequences) if not one.done and number not in blocked]
-            if not able:
-                return
-            place = min(able)
+        """Plan as many tasks as the window holds, the earliest in plan order first.
+
+        The task that is due next is always among them: one has just come out, and none that could be planned precedes it."""
+        while self._able and len(self._running) < TASKS_PER_SLOT * self.plan.slots:
+            place = self._able[0]
             sequence = self.sequences[place[1]]
             planned = sequence.next_task()
             if planned is None:
-                blocked.add(place[1])
+                heapq.heappop(self._able)
+                self._blocked.add(place[1])
             else:
                 self._running[place] = self._start(sequence.spec.strategy, *planned)
+                heapq.heapreplace(self._able, (sequence.turn, place[1]))
 
     async def _let_out(self, place: tuple[int, int]) -> list[Outcome]:
         """The outcomes of one task, counted; none where the service stopped under it."""
-        task, work = self._running[place]
-        try:
-            gated = await work
-        except ServiceStopped as error:
-            self.stopped, self.stopped_detail = self.stopped or error.reason, self.stopped_detail or str(error)
+        number = place[1]
+        sequence = self.sequences[number]
+        outcomes = await self._fates_of(place, room=sequence.spec.quota - sequence.accepted)
+        if outcomes is None:
+            self._broken.add(number)
             return []
-        finally:
-            self._running.pop(place, None)
-        sequence = self.sequences[place[1]]
-        outcomes = self._fates(task, gated, room=sequence.spec.quota - sequence.accepted)
         sequence.take(outcomes)
-        self._to_regenerate += [one for one in outcomes if one.item.id in self.plan.regenerate and not one.accepted]
+        self._reschedule(number)
+        self._to_regenerate += [one for one in outcomes if one.item.id in self.plan.regenerate and may_ask_again(one)]
         return outcomes
+
+    def _reschedule(self, number: int) -> None:
+        """Put a sequence at its new place among those that go on."""
+        sequence = self.sequences[number]
+        if self.stopped:
+            return
+        if sequence.done:  # it plans nothing more, so `_fill_window` drops it from `_able` when it meets it there
+            heapq.heappop(self._due)
+            return
+        heapq.heapreplace(self._due, (sequence.out, number))
+        if number in self._blocked:
+            self._blocked.discard(number)
+            heapq.heappush(self._able, (sequence.turn, number))
 
     def _start(self, strategy: Any, task: Task, pool: Pool) -> _Work:
         return task, asyncio.create_task(self._work(strategy, task, pool))
 
     async def _cancel(self, places: Iterable[tuple[int, int]]) -> None:
-        cancelled = [self._running.pop(place)[1] for place in places]
+        cancelled = [self._running.pop(place)[1] for place in places if place in self._running]
         for work in cancelled:
             work.cancel()
-        for work in cancelled:
-            with suppress(asyncio.CancelledError, ProviderError):
-                await work
+        await asyncio.gather(*cancelled, return_exceptions=True)
 
     def _cap_reached(self, seconds: float) -> bool:
         plan = self.plan
@@ -209,23 +226,35 @@ class Pipeline:
             keep = keep and (verdict is None or verdict.keep)
             early.append(None if one.remembers else verdict)
             item = verdict.replacement if verdict and verdict.replacement else item
-        judged = item
-        if keep:
-            for judge in self.plan.judges:
-                judged = await judge.score(judged, self.generate)
-        return _Gated(item, tuple(early), judged)
+        return _Gated(item, tuple(early), await self._judged(item) if keep else None)
 
-    def _fates(self, task: Task, gated: list[_Gated], *, room: float) -> list[Outcome]:
+    async def _judged(self, sample: Sample) -> Sample:
+        for judge in self.plan.judges:
+            sample = await judge.score(sample, self.generate)
+        return sample
+
+    async def _fates_of(self, place: tuple[int, int], *, room: float) -> list[Outcome] | None:
+        """What became of the task at `place`; None where the service stopped under it."""
+        task, work = self._running[place]
+        try:
+            return await self._fates(task, await work, room=room)
+        except ServiceStopped as error:
+            self.stopped, self.stopped_detail = self.stopped or error.reason, self.stopped_detail or str(error)
+            return None
+        finally:
+            self._running.pop(place, None)
+
+    async def _fates(self, task: Task, gated: list[_Gated], *, room: float) -> list[Outcome]:
         """In plan order: the gates with memory, the judges' numbers, then `room` towards the goal. What is accepted is remembered."""
         outcomes = []
         for one in gated:
-            outcome = self._fate(task, one, room)
+            outcome = await self._fate(task, one, room)
             room -= outcome.accepted
             outcomes.append(outcome)
         self.candidates += len(outcomes)
         return outcomes
 
-    def _fate(self, task: Task, gated: _Gated, room: float) -> Outcome:
+    async def _fate(self, task: Task, gated: _Gated, room: float) -> Outcome:
         item = gated.item
         if isinstance(item, Malformed):
             return Outcome(task, item)
@@ -234,7 +263,7 @@ class Pipeline:
         ]
         if not all(verdict.keep for verdict in offline):
             return Outcome(task, item, tuple(offline))
-        item = gated.judged or item
+        item = gated.judged or await self._judged(item)
         verdicts = [*offline, *(named.check(item) for named in self.plan.gates if named.scores)]
         if room <= 0 and all(verdict.keep for verdict in verdicts):
             verdicts.append(rejected("goal", "surplus", "good, but the goal was reached"))
@@ -247,7 +276,7 @@ class Pipeline:
 
     # --- regenerate ---
 
-    async def _second_chances(self) -> AsyncGenerator[Outcome, None]:
+    async def _second_chances(self, started: float) -> AsyncGenerator[Outcome, None]:
         """Ask again for the rejected candidates that the plan names, and again for what fails, up to `attempts` times each.
 
         All tasks see the pool as it stands now, and their outcomes come out first in, first out, so order and content are the same
@@ -266,26 +295,20 @@ class Pipeline:
             if not under_way:
                 return
             place, tries = under_way.popleft()
-            for outcome in await self._let_out_again(place):
-                if not outcome.accepted and tries + 1 < self.plan.attempts:
+            outcomes = await self._fates_of(place, room=math.inf) or []
+            for outcome in outcomes:
+                sequences[(outcome.task.strategy, outcome.task.topic)].take_regenerated([outcome])
+                if tries + 1 < self.plan.attempts and may_ask_again(outcome):
                     waiting.append((outcome, tries + 1))
                 yield outcome
+            if not self.stopped and self._cap_reached(self.clock() - started):
+                return
 
     def _again(self, sequence: Sequence, outcome: Outcome, tries: int) -> tuple[Task, Pool]:
         where = ["regenerate", outcome.item.id, tries]
         index, attempt, pool = outcome.task.index, outcome.task.attempt + 1, sequence.pool
         seed = self.plan.seed
         return plan_task(sequence.spec, pool, run_seed=seed, where=where, index=index, attempt=attempt, rejected=outcome), pool
-
-    async def _let_out_again(self, place: tuple[int, int]) -> list[Outcome]:
-        task, work = self._running[place]
-        try:
-            return self._fates(task, await work, room=math.inf)
-        except ServiceStopped as error:
-            self.stopped, self.stopped_detail = self.stopped or error.reason, self.stopped_detail or str(error)
-            return []
-        finally:
-            self._running.pop(place, None)
 
 
 def _nothing(task: Task) -> Malformed:

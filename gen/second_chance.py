@@ -48,6 +48,12 @@ class Feedback:
     advice: str
 
 
+def may_ask_again(rejected: Outcome) -> bool:
+    """Whether a rejected candidate may be asked for again: no failed verdict may forbid it, be it the first or not."""
+    failed = [verdict for verdict in rejected.verdicts if not verdict.keep]
+    return not rejected.accepted and all(worth_another(verdict) for verdict in failed)
+
+
 def worth_another(verdict: Verdict) -> bool:
     """Whether a candidate that failed so may be asked for again."""
     return verdict.gate not in _NEVER and verdict.reason not in _NEVER_REASONS

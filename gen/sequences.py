@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from gen.second_chance import worth_another
+from gen.second_chance import may_ask_again
 from gen.types import Outcome, Pool, Sample, Sources, Task, Turn, digest
 
 PATIENCE = 60  # candidates without enough new ones before a sequence counts as saturated
@@ -32,14 +32,15 @@ DEFAULT_LAG = 64  # for strategies that never read the pool: only retries depend
 class SequenceSpec:
     """What a sequence is: the strategy's title in the recipe, the strategy itself, its topic and how many samples to accept.
 
-    `ended_at` is the number of turns after which an earlier run of the same quota ended it, 0 when unknown: no turn beyond it is planned
-    before those are out, so that running again asks for nothing new. It delays a task, and never changes one."""
+    `earlier` tells how earlier runs ended it, as (quota, turns) in rising order of turns. Their turns are planned for the quota of then,
+    whatever it is now, and no turn beyond them before they are out: so running again asks for nothing new, and another quota continues
+    the same sequence instead of planning its last turns differently."""
 
     title: str
     strategy: Any
     topic: str
     quota: int
-    ended_at: int = 0
+    earlier: tuple[tuple[int, int], ...] = ()
 
     @property
     def name(self) -> str:
@@ -89,9 +90,10 @@ class Sequence:
     def next_task(self) -> tuple[Task, Pool] | None:
         """The task of the next turn and the pool it sees, or None while it must wait for an outcome of its own."""
         while not self.done:
-            if self.turn >= self.spec.ended_at > self.out:
+            goal = self._goal_of_turn()
+            if goal is None:
                 return None
-            if self.turn - self._seen < self.lag and self._more_needed():
+            if self.turn - self._seen < self.lag and self._more_needed(goal):
                 return self._plan()
             if self._seen >= self.out:
                 return None
@@ -101,36 +103,61 @@ class Sequence:
     def take(self, outcomes: Row[Outcome]) -> None:
         """Count what came out of the turn `self.out`, in the order of its candidates, and decide who is asked for again."""
         for outcome in outcomes:
-            self.candidates += 1
+            self._count(outcome)
             failure = outcome.failure
             self._recent.append((outcome.accepted, failure.gate if failure else ""))
-            if failure is None:
-                self.accepted += 1
-                assert isinstance(outcome.item, Sample)
+            if isinstance(outcome.item, Sample) and outcome.accepted:
                 self._pool.append(outcome.item)
-            else:
-                self.reasons[f"{failure.gate}/{failure.reason}"] += 1
-                if self._asked_again(outcome):
-                    self._waiting.append((self.out, outcome))
+            elif self._asked_again(outcome):
+                self._waiting.append((self.out, outcome))
         self._tallies.append((len(self._pool), self.accepted, self.candidates))
         self.out += 1
         self._look_whether_to_stop()
 
-    def _asked_again(self, outcome: Outcome) -> bool:
+    def take_regenerated(self, outcomes: Row[Outcome]) -> None:
+        """Count what was asked for again on order, after the sequence's own turns."""
+        for outcome in outcomes:
+            self._count(outcome)
+        if self.accepted >= self.spec.quota:
+            self.stop, self.detail = "goal_reached", f"{self.accepted} accepted"
+
+    def goals(self) -> tuple[tuple[int, int], ...]:
+        """The goals that its turns were planned for, this run's included once it came to its end: `earlier` of the next run."""
+        earlier = self.spec.earlier
+        known = earlier[-1][1] if earlier else 0
+        return (*earlier, (self.spec.quota, self.out)) if self.stop in ENDED_BY_ITSELF and self.out > known else earlier
+
+    def _count(self, outcome: Outcome) -> None:
+        self.candidates += 1
         failure = outcome.failure
-        again = outcome.task.attempt + 1 < self.attempts and failure is not None and worth_another(failure)
+        if failure is None:
+            self.accepted += 1
+        else:
+            self.reasons[f"{failure.gate}/{failure.reason}"] += 1
+
+    def _asked_again(self, outcome: Outcome) -> bool:
+        again = outcome.task.attempt + 1 < self.attempts and may_ask_again(outcome)
         return again and (isinstance(outcome.item, Sample) or outcome.task.attempt > 0)
 
     def _view(self) -> tuple[int, int, int]:
         return self._tallies[self._seen - 1] if self._seen else (0, 0, 0)
 
-    def _more_needed(self) -> bool:
+    def _goal_of_turn(self) -> int | None:
+        """What the next turn is planned for; None where the turns of an earlier run have to come out first."""
+        for goal, turns in self.spec.earlier:
+            if self.turn < turns:
+                return goal
+            if self.out < turns:
+                return None
+        return self.spec.quota
+
+    def _more_needed(self, goal: int) -> bool:
         _, accepted, candidates = self._view()
         under_way = sum(self._expected[self._seen : self.turn])
         if under_way == 0:
             return True
         share = (accepted + EXPECTED_YIELD[0]) / (candidates + EXPECTED_YIELD[1])
-        return accepted + under_way * share < self.spec.quota
+        return accepted + under_way * share < goal
 
     def _plan(self) -> tuple[Task, Pool]:
         pool = Pool(self.sources, self._pool[: self._view()[0]])

@@ -338,7 +338,8 @@ class Turn:
 class SequenceEnd:
     """How one (strategy, topic) sequence ended. `stop` is a stable code (`goal_reached`, `saturated`, `candidates_spent`,
     `budget_reached`, `interrupted`, …), `detail` the sentence for people: "3 % novel in the last 60". `turns` is how many of its tasks
-    came out."""
+    came out. `goals` are the goals its tasks were planned for, as (goal, turns): each holds for the turns below its number
+    that an earlier one does not hold for."""
 
     strategy: str
     topic: str
@@ -348,6 +349,7 @@ class SequenceEnd:
     stop: str
     detail: str = ""
     turns: int = 0
+    goals: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

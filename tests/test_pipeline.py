@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import Counter
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -10,9 +11,9 @@ from typing import Any
 import pytest
 from fakes import FakeModel, RejectsWhen, SameLast, instructions_and_answers, request_name
 
-from gen.errors import RequestRejected, ServiceStopped
+from gen.errors import RequestRejected, ServiceStopped, StorageError
 from gen.pipeline import NamedGate, Pipeline, Plan
-from gen.sequences import SequenceSpec
+from gen.sequences import Sequence, SequenceSpec
 from gen.strategies.self_instruct import SelfInstruct
 from gen.types import Generate, Json, Malformed, Outcome, Pool, Request, Sample, Score, SeedTask, Sources, Task, Turn, digest
 
@@ -284,3 +285,71 @@ async def test_a_pool_is_never_newer_than_its_lag(lag: int) -> None:
 
 def test_a_request_is_named_by_its_content() -> None:
     assert request_name(Request("m", prompt="a")) != request_name(Request("m", prompt="b"))
+
+
+@dataclass(frozen=True)
+class OddFirst:
+    """A gate with memory that changes its mind: it rejects while it remembers an odd number of samples."""
+
+    seen: list[str] = field(default_factory=list)
+
+    def check(self, sample: Sample) -> Any:
+        return RejectsWhen(lambda _: len(self.seen) % 2 == 1, "odd").check(sample)
+
+    def remember(self, sample: Sample) -> None:
+        self.seen.append(sample.id)
+
+
+async def test_a_sample_that_is_kept_only_in_plan_order_is_judged_all_the_same() -> None:
+    given = plan(OddFirst(), judges=(Marks(),), quotas={"alpha": 6}, attempts=2)
+    outcomes = await outcomes_of(given, FakeModel(instructions_and_answers, jitter_seconds=0.01))
+    scored = [bool(outcome.item.scores) for outcome in outcomes if isinstance(outcome.item, Sample) and outcome.accepted]
+    assert scored
+    assert all(scored)
+
+
+async def test_an_order_does_not_reach_what_must_never_be_asked_for_again() -> None:
+    gate = RejectsWhen(a_third, "safety")
+    first = await outcomes_of(plan(gate), FakeModel(instructions_and_answers))
+    failed = frozenset(outcome.item.id for outcome in first if not outcome.accepted)
+    again = await outcomes_of(plan(gate, regenerate=failed), FakeModel(instructions_and_answers))
+    assert failed
+    assert fates(again) == fates(first)
+
+
+async def test_what_is_ordered_again_is_counted_where_it_belongs() -> None:
+    gate = RejectsWhen(a_third)
+    first = await outcomes_of(plan(gate, attempts=1), FakeModel(instructions_and_answers))
+    failed = frozenset(outcome.item.id for outcome in first if outcome.reasons == ("picky/picked",))
+    pipeline = Pipeline(plan(gate, attempts=1, regenerate=failed), FakeModel(instructions_and_answers))
+    outcomes = [outcome async for outcome in pipeline.outcomes()]
+    assert sum(end.candidates for end in pipeline.ends()) == len(outcomes)
+    assert sum(end.accepted for end in pipeline.ends()) == sum(outcome.accepted for outcome in outcomes)
+
+
+async def test_an_error_of_ours_ends_the_run_and_the_others_say_nothing() -> None:
+    def full(_: Request) -> str:
+        raise StorageError("the disk is full")
+
+    loud: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: loud.append(context))
+    with pytest.raises(StorageError, match="the disk is full"):
+        await outcomes_of(plan(), FakeModel(full))
+    gc.collect()
+    assert loud == []
+
+
+async def test_a_thousand_topics_are_planned_without_looking_at_each_for_each() -> None:
+    looks = 0
+
+    class Counting(Sequence):
+        def next_task(self) -> Any:
+            nonlocal looks
+            looks += 1
+            return super().next_task()
+
+    pipeline = Pipeline(plan(quotas={f"topic {place}": 1 for place in range(1000)}, strategy=Silent()), FakeModel(instructions_and_answers))
+    pipeline.sequences = [Counting(one.spec, one.sources, one.seed, one.attempts) for one in pipeline.sequences]
+    outcomes = [outcome async for outcome in pipeline.outcomes()]
+    assert sum(outcome.accepted for outcome in outcomes) == 1000
+    assert looks < 10 * len(outcomes)
