@@ -70,12 +70,14 @@ def gate_file(path: Path, out: Path, gates: Sequence[NamedGate], *, progress: Ca
 
 
 def judge(sample: Sample, gates: Sequence[NamedGate]) -> tuple[Sample, list[Verdict]]:
-    """Every gate's verdict; the sample as redacting gates left it. A gate with memory remembers what all gates kept."""
-    verdicts = []
+    """Every gate's verdict in the order of `gates`; the sample as redacting gates left it. A gate with memory looks at that, wherever it
+    stands: it remembers what all gates kept, so it must look at the same text."""
+    early: list[Verdict | None] = []
     for one in gates:
-        verdict = one.check(sample)
-        sample = verdict.replacement or sample
-        verdicts.append(verdict)
+        verdict = None if one.remembers else one.check(sample)
+        sample = (verdict and verdict.replacement) or sample
+        early.append(verdict)
+    verdicts = [verdict or one.check(sample) for one, verdict in zip(gates, early, strict=True)]
     if all(verdict.keep for verdict in verdicts):
         for one in gates:
             if one.remembers:

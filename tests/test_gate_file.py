@@ -130,3 +130,14 @@ def test_wrong_arguments_are_one_line(arguments: list[str], message: str, tmp_pa
     file = write(tmp_path / "in.jsonl", {"instruction": "a", "output": "b"})
     assert call(["gate", str(file), "--out", str(tmp_path / "out"), *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_duplicates_are_told_after_redaction_wherever_the_gates_stand(tmp_path: Path) -> None:
+    records = [{"instruction": "Is ann.lee@ferrum.io a valid address?", "output": ANSWER}] * 2
+    gates = [
+        NamedGate("exact_dup", plugins.build("gates", "exact_dup", {})),
+        NamedGate("pii", plugins.build("gates", "pii", {"action": "redact"})),
+    ]
+    counts = gate_file(write(tmp_path / "in.jsonl", *records), tmp_path / "out", gates)
+    assert (counts.accepted, counts.replaced) == (1, 1)
+    assert [row["reasons"] for row in rows(tmp_path / "out" / "rejected.jsonl")] == [["exact_dup/exact_duplicate"]]
