@@ -19,6 +19,7 @@ from gen.approval import card_of, refuse_without_card, require_approval
 from gen.card import UsageRight
 from gen.errors import InputError, RecipeError
 from gen.exporters.packed import Packed, PackReport
+from gen.figures.wording import many
 from gen.files import write_jsonl, write_text
 from gen.markup import visible
 from gen.pack_options import DEFAULT_MAX_LENGTH, SHIPPED_TOKENIZER, packing_options, tokenizer_title
@@ -177,7 +178,7 @@ def _template_options(given: list[str]) -> dict[str, Any]:
 
 
 def _summary(report: PackReport, source: _Source, folder: Path, tokenizer: str) -> Iterator[str]:
-    yield f"{source.title}: {report.samples:,} samples in {report.rows:,} rows of at most {report.max_length:,} tokens"
+    yield f"{source.title}: {many(report.samples, 'sample')} in {many(report.rows, 'row')} of at most {report.max_length:,} tokens"
     yield f"  tokenizer   {tokenizer_title(tokenizer, report.tokenizer)} (sha256 {report.tokenizer_sha256[:12]}…)"
     trained = f"{report.trained_tokens:,} ({report.trained_tokens / report.tokens:.1%}) are trained on"
     yield f"  tokens      {report.tokens:,}, of which {trained}; the longest sample has {report.longest:,}"
@@ -188,13 +189,10 @@ def _summary(report: PackReport, source: _Source, folder: Path, tokenizer: str) 
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.dropped.items())
         yield f"  left out    {sum(report.dropped.values()):,}: {reasons}; each of them in {folder / 'dropped.jsonl'}"
     if report.added_text:
-        told = " ".join(visible(report.added_text).split())
-        yield (
-            f"  note        the template puts a system prompt of its own before {report.added_text_samples:,} samples that have none: "
-            f"{told[:300]!r}"
-        )
+        told = " ".join(visible(report.added_text).split())[:300]
+        yield f"  note        the template puts a system prompt of its own before {many(report.added_text_samples, 'sample')}: {told!r}"
     if report.simulated_samples:
-        yield f"  note        {report.simulated_samples:,} samples were written by the simulator: never train on them"
+        yield f"  note        written by the simulator, so never train on it: {many(report.simulated_samples, 'sample')}"
     if tokenizer == SHIPPED_TOKENIZER:
         yield "  note        ids of the shipped tokenizer mean nothing to a published model: take the tokenizer of the model to be trained"
 
@@ -217,7 +215,7 @@ def _end(source: _Source, folder: Path, page: Path | None) -> Iterator[str]:
 
 def _unreadable(lines: list[Unreadable]) -> str:
     named = ", ".join(f"{one.line} ({one.reason})" for one in lines[:_LINES_NAMED]) + (" …" if len(lines) > _LINES_NAMED else "")
-    return f"{len(lines):,} unreadable {'line' if len(lines) == 1 else 'lines'}: {named}"
+    return f"{many(len(lines), 'unreadable line')}: {named}"
 
 
 def _as_json(report: PackReport, source: _Source, folder: Path, page: Path | None) -> dict[str, Any]:
