@@ -23,7 +23,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"pipeline", "pack_options"}),
     frozenset({"parts"}),
     frozenset({"run", "run_folder", "outputs", "pairs_stage", "recorder", "preview", "gate_file", "regenerate", "approval", "pack_source", "lab"})
-    | frozenset({"mixing", "audit"}),
+    | frozenset({"mixing", "audit", "rehearsal", "estimate"}),
     frozenset({"commands"}),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -11,31 +11,58 @@ from typing import Annotated, Any
 
 import typer
 
+from gen.commands import check_estimate, check_ping
 from gen.errors import RecipeError
+from gen.estimate import busy_requests
 from gen.llm.client import Client
 from gen.parts import Parts, build_parts
 from gen.preview import Preview, preview
 from gen.recipe import Recipe, load
 
+EXIT_DONE, EXIT_WRONG_INPUT = 0, 2
+
 
 def command(
     recipe_file: Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe's file.")],
-    prompts: Annotated[bool, typer.Option(help="Show the rendered prompts of each strategy's first task.")] = True,
+    prompts: Annotated[
+        bool | None, typer.Option("--prompts/--no-prompts", help="Show each strategy's first prompts; off with --estimate or --ping.")
+    ] = None,
+    with_estimate: Annotated[
+        bool, typer.Option("--estimate", help="Rehearse on the simulator and estimate calls, tokens, cost and time.")
+    ] = False,
+    run: Annotated[Path | None, typer.Option("--from", help="Estimate with the yields and token counts of this earlier run.")] = None,
+    with_ping: Annotated[bool, typer.Option("--ping", help="Ask each model one tiny question, which may cost a little.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
-) -> None:
-    """Validate a recipe and show the prompts it would send. Nothing is sent to a model of the recipe."""
+) -> int:
+    """Validate a recipe and show the prompts it would send. Without --ping nothing is sent to a model of the recipe.
+
+    Exit status: 0 valid, 2 wrong input or a model that does not answer.
+    """
+    if run is not None and not with_estimate:
+        raise typer.BadParameter("--from RUN belongs to --estimate")
     recipe = load(recipe_file)
     parts = build_parts(recipe)
-    check_models(recipe)
-    previews = asyncio.run(preview(recipe, parts)) if prompts else []
+    if not (with_estimate or with_ping):
+        check_models(recipe)
+    previews = asyncio.run(preview(recipe, parts)) if prompts or (prompts is None and not (with_estimate or with_ping)) else []
+    found, earlier = check_estimate.estimate_of(recipe, parts, run) if with_estimate else (None, None)
+    pongs = check_ping.ping_models(recipe, parts) if with_ping else []
     if as_json:
-        print(json.dumps(_as_json(recipe, parts, previews), ensure_ascii=False))
-        return
-    for one in previews:
-        print(f"--- {one.strategy}: {one.purpose}, to the model '{one.model}' ---")
-        for role, text in one.messages:
-            print(f"[{role}]\n{text}\n")
-    print("\n".join(_summary(recipe, parts)))
+        extra: dict[str, Any] = {"estimate": check_estimate.as_json(found, earlier)} if found else {}
+        extra |= {"ping": check_ping.as_json(pongs)} if with_ping else {}
+        print(json.dumps(_as_json(recipe, parts, previews) | extra, ensure_ascii=False))
+    else:
+        for one in previews:
+            print(f"--- {one.strategy}: {one.purpose}, to the model '{one.model}' ---")
+            for role, text in one.messages:
+                print(f"[{role}]\n{text}\n")
+        print("\n".join([*_summary(recipe, parts), *(check_estimate.lines_of(recipe, found, earlier, run) if found else ())]), flush=True)
+        check_ping.show(recipe, pongs)
+    if any(pong.error for pong in pongs):
+        return EXIT_WRONG_INPUT
+    if with_estimate or with_ping:
+        check_models(recipe)  # only now: an estimate needs no key
+    return EXIT_DONE
 
 
 def check_models(recipe: Recipe) -> None:
@@ -72,7 +99,7 @@ def _summary(recipe: Recipe, parts: Parts) -> list[str]:
     ]
     lag = min((int(getattr(one, "lag", 64)) for one in parts.strategies.values()), default=64)
     slots = sum(line.max_concurrency for line in config.models.values())
-    busy = len(parts.sequences) * lag * 3
+    busy = busy_requests(parts)
     if busy < slots:
         lines.append(
             f"  note        {len(parts.sequences)} sequences with a lag of {lag} keep about {busy} of {slots} requests in flight: "
