@@ -83,7 +83,7 @@ def read_sources(recipe: Recipe, *, personas_wanted: bool = False) -> Sources:
         try:
             return room.read(value, folder=folder, where=f"sources.{key}")
         except InputError as error:
-            raise recipe.error(("sources", key), error) from error
+            raise recipe.error(("sources", key), str(error).removeprefix(f"sources.{key}: ")) from error
 
     return Sources(
         topics=read(topics, "topics", lines.topics) if lines.topics is not None else (),

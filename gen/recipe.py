@@ -36,6 +36,7 @@ DEFAULT_GATES = (
     "near_dup",
 )
 SPLITS = ("train", "validation", "test")
+MAX_GOAL = 1_000_000_000
 _EXPECTED = "a recipe is a mapping of keys such as name, models, strategies, goal; `sluice init` writes one"
 
 
@@ -54,6 +55,7 @@ def _safe_name(value: str) -> str:
 Number = Annotated[float, AfterValidator(_finite)]
 Positive = Annotated[float, Field(gt=0), AfterValidator(_finite)]
 Name = Annotated[str, AfterValidator(_safe_name)]
+Goal = Annotated[int, Field(ge=1, le=MAX_GOAL)]
 
 
 class _Line(BaseModel):
@@ -119,7 +121,7 @@ class PluginLine(_Line):
 class StrategyLine(PluginLine):
     """`share` is the strategy's part of the goal relative to the other strategies' shares; `label` tells two uses of one strategy apart."""
 
-    share: Positive = 1.0
+    share: Annotated[float, Field(gt=0, le=1_000_000), AfterValidator(_finite)] = 1.0
     label: Name | None = None
 
     @property
@@ -150,8 +152,8 @@ class PairsLine(PluginLine):
 class GoalLine(_Line):
     """How many accepted samples: in all, or per topic. `max_candidates` and `max_minutes` end a run that does not get there."""
 
-    accepted: Annotated[int, Field(ge=1)] | None = None
-    per_topic: Annotated[int, Field(ge=1)] | None = None
+    accepted: Goal | None = None
+    per_topic: Goal | None = None
     max_candidates: Annotated[int, Field(ge=1)] | None = None
     max_minutes: Positive | None = None
 
@@ -210,7 +212,7 @@ class Config(_Line):
 
     name: Name
     description: str = ""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
     models: Mapping[Name, ModelLine]
     sources: SourcesLine = SourcesLine()
     strategies: Annotated[tuple[StrategyLine, ...], Field(min_length=1)]

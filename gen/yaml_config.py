@@ -5,7 +5,9 @@ YAML 1.2 by ruamel.yaml, so that `on:` and `no` stay words. Recipes and mixes ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -22,7 +24,9 @@ from gen.plugins import suggest
 KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
+MAX_VALUES = 200_000  # in a file, with what anchors repeat; a longer list of topics belongs into a file of its own
 _LONGEST_VALUE = 200  # characters of a wrong value that an error quotes
+_TOO_DEEP = "not valid YAML here: brackets nested too deep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class Document:
         if first["type"] == "missing":
             missing = (*path, str(first["loc"][-1])) if not path or path[-1] != first["loc"][-1] else path
             return place_error(self.file, self.lines, missing, "this key is needed")
-        message = str(first["msg"]).removeprefix("Value error, ").replace("Tuple should have", "the list should have")
+        first, path = _item_at_fault(problems, first, path, self.values)
+        message = _plain_words(str(first["msg"]))
         value = _value_at(self.values, path)
         got = f", got {value!r}" if not isinstance(value, dict | list) else ""
         return place_error(self.file, self.lines, path, f"{message[0].lower() + message[1:]}{got if len(got) < _LONGEST_VALUE else ''}")
@@ -84,15 +89,27 @@ def parse(text: str, file: Path, *, expected: str) -> Document:
         data = YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise RecipeError(f"not valid YAML: {error.problem or error}", file=file, line=mark.line + 1 if mark else None) from error
-    except (YAMLError, RecursionError, ValueError) as error:
+        context = error.context if str(error.problem).startswith("but ") else ""
+        problem = ", ".join(part for part in (context, error.problem) if part) or str(error)
+        raise RecipeError(f"not valid YAML: {problem}", file=file, line=mark.line + 1 if mark else None) from error
+    except RecursionError as error:
+        raise RecipeError(_TOO_DEEP, file=file) from error
+    except (YAMLError, ValueError) as error:
         first = (str(error).splitlines() or [""])[0]
         raise RecipeError(f"not valid YAML: {first}", file=file) from error
     if not isinstance(data, CommentedMap):
         raise RecipeError(expected, file=file)
     lines: dict[KeyPath, int] = {}
-    _collect_lines(data, (), lines)
-    return Document(file, _plain(data), MappingProxyType(lines))
+    try:
+        for path, value in _collect_lines(data, (), lines):
+            if isinstance(value, float) and not math.isfinite(value):
+                raise place_error(file, lines, path, f"must be a finite number, got {float(value)}")
+            if len(lines) > MAX_VALUES:
+                raise RecipeError(f"more than {MAX_VALUES} values: is an anchor repeated within its own repetitions?", file=file)
+        plain = _plain(data)
+    except RecursionError as error:
+        raise RecipeError(_TOO_DEEP, file=file) from error
+    return Document(file, plain, MappingProxyType(lines))
 
 
 def place_error(file: Path, lines: Mapping[KeyPath, int], path: KeyPath, problem: str | SluiceError) -> RecipeError:
@@ -102,15 +119,21 @@ def place_error(file: Path, lines: Mapping[KeyPath, int], path: KeyPath, problem
     return RecipeError(str(problem), file=file, line=_line(lines, path), key=_dotted(path))
 
 
-def _collect_lines(value: Any, path: KeyPath, lines: dict[KeyPath, int]) -> None:
+def _collect_lines(value: Any, path: KeyPath, lines: dict[KeyPath, int]) -> Iterator[tuple[KeyPath, Any]]:
+    """Note the line of every key and item, giving each as it is met; keys out of a merge (`<<`) stand where it does."""
     if isinstance(value, CommentedMap):
+        known = value.lc.data or {}
         for key, item in value.items():
-            lines[(*path, str(key))] = value.lc.key(key)[0] + 1 if key in value.lc.data else lines.get(path, 1)
-            _collect_lines(item, (*path, str(key)), lines)
+            inner = (*path, str(key))
+            lines[inner] = value.lc.key(key)[0] + 1 if key in known else lines.get(path, 1)
+            yield inner, item
+            yield from _collect_lines(item, inner, lines)
     elif isinstance(value, CommentedSeq):
+        known = value.lc.data or {}
         for index, item in enumerate(value):
-            lines[(*path, index)] = value.lc.item(index)[0] + 1
-            _collect_lines(item, (*path, index), lines)
+            lines[(*path, index)] = value.lc.item(index)[0] + 1 if index in known else lines.get(path, 1)
+            yield (*path, index), item
+            yield from _collect_lines(item, (*path, index), lines)
 
 
 def _plain(value: Any) -> Any:
@@ -125,6 +148,23 @@ def _plain(value: Any) -> Any:
         if isinstance(value, kind):
             return kind(value)
     return str(value)
+
+
+def _item_at_fault(problems: Sequence[Any], first: Any, path: KeyPath, data: Any) -> tuple[Any, KeyPath]:
+    """The problem to tell: where a key takes a list or a name and got a list, the wrong item says more than that a list is no name."""
+    value = _value_at(data, path)
+    if isinstance(value, list):
+        for problem in problems:
+            loc = tuple(problem["loc"])
+            if loc[: len(path)] == path and len(loc) == len(path) + 2 and isinstance(loc[-1], int) and loc[-1] < len(value):
+                return problem, (*path, loc[-1])
+    return first, path
+
+
+def _plain_words(message: str) -> str:
+    """pydantic's sentence without Python's names for things."""
+    message = message.removeprefix("Value error, ").replace("Tuple should have", "the list should have").replace("a valid tuple", "a list")
+    return re.sub(r"a valid (?:dictionary|mapping)(?: or instance of \w{1,40})?", "a mapping of keys", message)
 
 
 def _existing(loc: tuple[Any, ...], data: Any) -> KeyPath:
