@@ -223,7 +223,7 @@ async def test_a_larger_goal_keeps_what_there_is_and_the_locked_test_split(tmp_p
 
 async def test_an_interrupt_keeps_everything_and_the_next_run_finishes(tmp_path: Path) -> None:
     interrupt, progress = asyncio.Event(), Progress()
-    slow = recipe_text(simulator={"latency_ms": 20, "jitter_ms": 40})
+    slow = recipe_text(max_concurrency=2, simulator={"latency_ms": 10, "jitter_ms": 20})
 
     async def after_a_few_samples() -> None:
         while progress.accepted < 4:
