@@ -6,6 +6,7 @@ A command's module is imported only when the command is named, so `sluice --help
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -28,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("export", "Write a run's files again: formats, splits, papers."),
     "pack": ("pack", "Apply the chat template, prove the loss mask, pack into full rows."),
     "mix": ("mix", "Mix several datasets to target proportions."),
+    "audit": ("audit", "Audit any dataset: what is wrong with it, where, and what would mend it."),
     "pairs": ("pairs", "Make preference pairs from a run."),
     "show": ("show", "Tell one sample's whole history."),
     "gates": ("gates", "List the gates with their options and defaults."),
@@ -39,7 +41,10 @@ EXIT_DONE, EXIT_SHORT, EXIT_WRONG_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
 def main() -> None:
-    """The console script `sluice`."""
+    """The console script `sluice`. What a stream's encoding cannot hold is written as an escape: no text of a model ends a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(call(sys.argv[1:]))
 
 
@@ -99,10 +104,16 @@ def _application(arguments: list[str]) -> Callable[..., Any]:
     return typer.main.get_command(application)
 
 
-def _root(version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version and end.")) -> None:
-    if version:
+def _tell_version(asked: bool) -> None:
+    if asked:
         print(f"sluice {__version__}")
         raise typer.Exit
+
+
+def _root(
+    version: bool = typer.Option(False, "--version", is_eager=True, callback=_tell_version, help="Print the version and end."),  # noqa: ARG001
+) -> None:
+    """What stands before a command."""
 
 
 def _not_loaded() -> None:

@@ -1,0 +1,194 @@
+"""One pass over the files: every figure that needs a record's text is taken here, and no text is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from gen import plugins
+from gen.audit.answers import Answers, Contradiction
+from gen.audit.targets import Place, Target
+from gen.chat_template import Unfit
+from gen.language import detect
+from gen.records import Record, Unreadable, read_records
+from gen.templating import Templating
+from gen.text import count_words, estimate_tokens, normalise, words
+from gen.turns import part
+from gen.types import Sample
+
+LABEL_FIELDS = ("topic", "label", "category", "class", "intent", "domain", "source", "strategy", "difficulty", "type", "kind", "task")
+MAX_VALUES = 500  # of one field: with more it is free text, no label
+PLACES_KEPT = 100  # of one finding
+_TOKENS_AROUND = 4  # control tokens and the role that a chat template writes around a message, as in ChatML
+_CHUNK = 256
+_OPENING_WORDS = 3
+_OPENING_CHARS = 200
+_OPENINGS_KEPT = 200_000  # different ones; beyond, those met once are forgotten
+_LONGEST_VALUE = 80
+_ROLE_REASONS = frozenset({"system_not_first", "no_user_turn", "roles_do_not_alternate", "last_not_assistant"})
+_SCANS = ("refusal", "pii", "secrets", "safety")
+_EMPTY_REASON = "empty_content"
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often something was found, for which reasons, and where first."""
+
+    count: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    places: list[Place] = field(default_factory=list)
+
+    def add(self, place: Place, reason: str) -> None:
+        self.count += 1
+        self.reasons[reason] += 1
+        if len(self.places) < PLACES_KEPT:
+            self.places.append(place)
+
+
+@dataclass(slots=True)
+class Survey:
+    """What the pass found. `records` and `unreadable` (by reason) are per file; arrays hold one number per record in reading order,
+    `prompted` the positions of records with a prompt."""
+
+    targets: Sequence[Target]
+    records: list[int]
+    unreadable: list[Counter[str]]
+    found: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    target_of: array[int] = field(default_factory=lambda: array("H"))
+    line_of: array[int] = field(default_factory=lambda: array("I"))
+    prompted: array[int] = field(default_factory=lambda: array("I"))
+    prompt_words: array[int] = field(default_factory=lambda: array("I"))
+    reply_words: array[int] = field(default_factory=lambda: array("I"))
+    tokens: array[int] = field(default_factory=lambda: array("I"))
+    turns: Counter[int] = field(default_factory=Counter)
+    roles: Counter[str] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
+    fields: dict[str, Counter[str]] = field(default_factory=dict)
+    prompt_openings: Counter[str] = field(default_factory=Counter)
+    reply_openings: Counter[str] = field(default_factory=Counter)
+    contradictions: list[Contradiction] = field(default_factory=list)
+    contradicting: int = 0
+    simulated: int = 0
+
+    @property
+    def total(self) -> int:
+        return len(self.line_of)
+
+    def place(self, position: int) -> Place:
+        """Where the record at a position stands."""
+        return Place(self.target_of[position], self.line_of[position])
+
+
+class Surveyor:
+    """Goes through the files; `survey` is complete once `prompts` is exhausted."""
+
+    def __init__(self, targets: Sequence[Target], templating: Templating | None, progress: Callable[[int], None]) -> None:
+        self.survey = Survey(targets, [0] * len(targets), [Counter() for _ in targets])
+        self._templating, self._progress = templating, progress
+        self._schema = plugins.build("gates", "schema", {})
+        self._scans = [(name, plugins.build("gates", name, {})) for name in _SCANS]
+        self._answers = Answers()
+        self._whole: set[tuple[int, bytes]] = set()
+
+    def prompts(self) -> Iterator[str]:
+        """What each record asks, where it asks anything, one by one: near-duplicates are looked for in them while they are read.
+
+        Raises InputError when a file cannot be read.
+        """
+        for number, target in enumerate(self.survey.targets):
+            records = self._readable(number, target)
+            while chunk := list(islice(records, _CHUNK)):
+                for record, tokens in zip(chunk, self._tokens(number, chunk), strict=True):
+                    if prompt := self._add(Place(number, record.line), record, tokens):
+                        yield prompt
+                self._progress(self.survey.total)
+
+    def _readable(self, number: int, target: Target) -> Iterator[Record]:
+        for record in read_records(target.path):
+            if isinstance(record, Unreadable):
+                self.survey.unreadable[number][record.reason] += 1
+                self.survey.found["unreadable"].add(Place(number, record.line), record.reason)
+            else:
+                yield record
+
+    def _tokens(self, number: int, chunk: Sequence[Record]) -> list[int]:
+        """Tokens of each record under the chat template; estimated without a tokenizer, and for what the template cannot take."""
+        estimates = [sum(estimate_tokens(message.content) + _TOKENS_AROUND for message in record.sample.messages) for record in chunk]
+        if self._templating is None:
+            return estimates
+        for at, (record, (_, encoded)) in enumerate(zip(chunk, self._templating.encode(record.sample for record in chunk), strict=True)):
+            if not isinstance(encoded, Unfit):
+                estimates[at] = len(encoded.ids)
+            elif self._schema.check(record.sample).keep:
+                self.survey.found["unfit"].add(Place(number, record.line), encoded.reason)
+        return estimates
+
+    def _add(self, place: Place, record: Record, tokens: int) -> str:
+        survey, sample = self.survey, record.sample
+        prompt, reply = part(sample, "instruction"), sample.last("assistant")
+        survey.records[place.target] += 1
+        survey.target_of.append(place.target)
+        survey.line_of.append(place.line)
+        survey.prompt_words.append(count_words(prompt))
+        survey.reply_words.append(count_words(reply))
+        survey.tokens.append(tokens)
+        survey.turns[sum(message.role == "assistant" for message in sample.messages)] += 1
+        survey.roles[" ".join(message.role[:20] for message in sample.messages[:6]) + (" …" if len(sample.messages) > 6 else "")] += 1
+        survey.simulated += record.fields.get("simulated") is True
+        self._check(place, sample)
+        self._count_texts(prompt, reply)
+        self._count_fields(record)
+        if self._is_copy(place.target, sample):
+            survey.found["copies"].add(place, "exact_duplicate")
+        elif contradiction := self._answers.add(place, sample):
+            survey.contradicting += 1
+            if len(survey.contradictions) < PLACES_KEPT:
+                survey.contradictions.append(contradiction)
+        if prompt.strip():
+            survey.prompted.append(survey.total - 1)
+        return prompt if prompt.strip() else ""
+
+    def _check(self, place: Place, sample: Sample) -> None:
+        verdict = self._schema.check(sample)
+        if not verdict.keep:
+            kind = "empty" if verdict.reason == _EMPTY_REASON else "roles" if verdict.reason in _ROLE_REASONS else "structure"
+            self.survey.found[kind].add(place, verdict.reason)
+        for name, gate in self._scans:
+            verdict = gate.check(sample)
+            if not verdict.keep:
+                self.survey.found[name].add(place, verdict.reason)
+
+    def _count_texts(self, prompt: str, reply: str) -> None:
+        survey = self.survey
+        if reply.strip():
+            survey.languages[detect(reply)[0]] += 1
+        for text, openings in ((prompt, survey.prompt_openings), (reply, survey.reply_openings)):
+            if opening := " ".join(words(text[:_OPENING_CHARS])[:_OPENING_WORDS]):
+                openings[opening] += 1
+            if len(openings) > _OPENINGS_KEPT:
+                for rare in [one for one, count in openings.items() if count == 1]:
+                    del openings[rare]
+
+    def _count_fields(self, record: Record) -> None:
+        for name in LABEL_FIELDS:
+            value: Any = record.fields.get(name)
+            if isinstance(value, str | int) and 0 < len(str(value)) <= _LONGEST_VALUE:
+                values = self.survey.fields.setdefault(name, Counter())
+                if len(values) <= MAX_VALUES:
+                    values[str(value)] += 1
+
+    def _is_copy(self, target: int, sample: Sample) -> bool:
+        """Whether the file had the same conversation before, blind to case and white space."""
+        digest = hashlib.blake2b(digest_size=8)
+        for message in sample.messages:
+            digest.update(f"{message.role}\0{normalise(message.content)}\0".encode("utf-8", "surrogatepass"))
+        key = (target, digest.digest())
+        if key in self._whole:
+            return True
+        self._whole.add(key)
+        return False

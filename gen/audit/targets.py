@@ -1,0 +1,68 @@
+"""What is audited: files as they are named, the splits of a folder, the training files of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from gen.errors import InputError
+from gen.recipe import SPLITS
+
+_ENDINGS = (".jsonl", ".jsonl.gz", ".json", ".ndjson", ".gz")
+MAX_FILES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One file under the name that the audit uses for it: its split in a folder, else its own without the ending."""
+
+    name: str
+    path: Path
+
+
+class Place(NamedTuple):
+    """A line of a target, from 1."""
+
+    target: int
+    line: int
+
+
+def targets_of(paths: Sequence[Path]) -> list[Target]:
+    """The files to audit, each once.
+
+    Raises InputError for what is not there, and for a folder without train.jsonl, validation.jsonl or test.jsonl.
+    """
+    found: list[Target] = []
+    for path in paths:
+        found += _of_folder(path) if path.is_dir() else [_of_file(path)]
+    found = list({target.path.resolve(): target for target in found}.values())
+    if len(found) > MAX_FILES:
+        raise InputError(f"{len(found)} files: at most {MAX_FILES} are audited at once")
+    names = Counter(target.name for target in found)
+    return [target if names[target.name] == 1 else Target(str(target.path), target.path) for target in found]
+
+
+def place_text(place: Place, targets: Sequence[Target]) -> str:
+    """`line 12`, or `train:12` where several files are audited."""
+    return f"line {place.line}" if len(targets) == 1 else f"{targets[place.target].name}:{place.line}"
+
+
+def _of_file(path: Path) -> Target:
+    if not path.exists():
+        raise InputError(f"no such file or folder: {path}")
+    name = path.name
+    for ending in _ENDINGS:
+        name = name.removesuffix(ending) or name
+    return Target(name, path)
+
+
+def _of_folder(path: Path) -> list[Target]:
+    folder = path / "sft" if (path / "run.db").is_file() else path
+    files = [Target(split, folder / f"{split}{ending}") for split in SPLITS for ending in (".jsonl", ".jsonl.gz")]
+    found = [target for target in files if target.path.is_file()]
+    if not found:
+        raise InputError(f"{folder} holds no train.jsonl, validation.jsonl or test.jsonl: name a file in it")
+    return found
