@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ except ImportError:  # Windows: SQLite's own lock still keeps two writers apart
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
     """Hold the folder for this process. Raises StorageError when another process is working in it or it cannot be made."""
+    if folder.is_file():
+        raise StorageError(f"{folder} is a file, where the run's folder should be: take another --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -48,6 +51,8 @@ def claim(ledger: Ledger, recipe: Recipe, sources: Sources) -> None:
         changed = _added_topics_apart(before, now, ledger, sources)
         if changed:
             key = changed[0]
+            if key == "sources":
+                raise RecipeError(_changed_sources(kept_sources(ledger), sources), file=recipe.file, key=key)
             problem = (
                 f"this folder was made with another '{key}' (then {_short(before.get(key))}, now {_short(now.get(key))}): "
                 f"take another --out, or set it back"
@@ -88,6 +93,16 @@ def _added_topics_apart(before: dict[str, Any], now: dict[str, Any], ledger: Led
         if digest(thaw(same)) == before.get("sources"):
             keys = [key for key in keys if key != "sources" and not key.startswith("sources.topics")]
     return sorted(keys, key=lambda key: (key == "sources", key))
+
+
+def _changed_sources(before: Sources | None, now: Sources) -> str:
+    """Names what the files hold now and held otherwise then, since the recipe's own words are the same."""
+    names = [item.name for item in fields(Sources) if before is None or getattr(before, item.name) != getattr(now, item.name)]
+    gone = [topic for topic in before.topics if topic not in now.topics] if before else []
+    lost = f" ('{gone[0]}'{f' and {len(gone) - 1} more topics are' if len(gone) > 1 else ' is'} gone)" if gone else ""
+    return (
+        f"the {' and '.join(names).replace('_', ' ')} have changed since this folder was made{lost}: take another --out, or set them back"
+    )
 
 
 def _short(value: Any) -> str:

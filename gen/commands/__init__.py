@@ -29,7 +29,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("export", "Write a run's files again: formats, splits, papers."),
     "pack": ("pack", "Apply the chat template, prove the loss mask, pack into full rows."),
     "mix": ("mix", "Mix several datasets to target proportions."),
-    "audit": ("audit", "Audit any dataset: what is wrong with it, where, and what would mend it."),
     "pairs": ("pairs", "Make preference pairs from a run."),
     "show": ("show", "Tell one sample's whole history."),
     "gates": ("gates", "List the gates with their options and defaults."),
@@ -111,7 +110,7 @@ def _tell_version(asked: bool) -> None:
 
 
 def _root(
-    version: bool = typer.Option(False, "--version", is_eager=True, callback=_tell_version, help="Print the version and end."),  # noqa: ARG001
+    version: bool = typer.Option(False, "--version", is_eager=True, callback=_tell_version, help="Print the version and end."),
 ) -> None:
     """What stands before a command."""
 

@@ -20,6 +20,8 @@ def command(
 
     It runs as it is, on the simulator, with no key: `sluice run recipe.yaml`.
     """
+    if folder.is_file():
+        raise InputError(f"{folder} is a file: name a folder, and recipe.yaml is written in it")
     target = folder / "recipe.yaml"
     if target.exists() and not force:
         raise InputError(f"{target} exists: take another folder, or --force to overwrite it")

@@ -67,8 +67,10 @@ async def _serve(options: SimulatorOptions, host: str, port: int) -> None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise InputError(f"{path}: {(str(error).splitlines() or ['cannot be read'])[0]}") from error
+    except OSError as error:
+        raise InputError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from error
+    except (ValueError, RecursionError, YAMLError) as error:
+        raise InputError(f"{path} is no YAML text: {(str(error).splitlines() or ['cannot be read'])[0]}") from error
     if not isinstance(data, dict):
         raise InputError(f"{path}: a mapping of options is wanted, such as `faults: {{rate_limit: 0.1}}`")
     return data
