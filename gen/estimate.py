@@ -176,7 +176,7 @@ def yields_of(strategy: str, earlier: Earlier | None) -> Between:
 def wilson(good: int, of: int) -> Between:
     """Wilson's interval for a share, at 95 % (Wilson 1927, JASA 22, 209–212); never 0 at its lower end, so that it can be divided by.
 
-    >>> wilson(80, 100)
+    >>> wilson(80, 100)  # doctest: +ELLIPSIS
     Between(low=0.7111..., high=0.8666...)
     """
     if of <= 0:
