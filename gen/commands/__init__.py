@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("export", "Write a run's files again: formats, splits, papers."),
     "pack": ("pack", "Apply the chat template, prove the loss mask, pack into full rows."),
     "mix": ("mix", "Mix several datasets to target proportions."),
+    "audit": ("audit", "Audit any dataset: what is wrong with it, where, and what would mend it."),
     "pairs": ("pairs", "Make preference pairs from a run."),
     "show": ("show", "Tell one sample's whole history."),
     "gates": ("gates", "List the gates with their options and defaults."),
