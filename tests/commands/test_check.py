@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from gen.commands import call
+from gen.commands.check_ping import only_raw
+from gen.parts import build_parts
+from gen.recipe import load
 
 
 def recipe_file(folder: Path, models: dict[str, dict[str, Any]], **more: Any) -> Path:
@@ -71,3 +74,93 @@ def test_the_prompts_of_a_moderation_judge_are_shown_too(tmp_path: Path, capsys:
     path.write_text(path.read_text().replace("models:\n", "models:\n  guard: {provider: simulator, model: omni-moderation-latest}\n", 1))
     assert call(["check", str(path), "--json"]) == 0
     assert "guard" in {prompt["model"] for prompt in json.loads(capsys.readouterr().out)["prompts"]}
+
+
+PRICED = {"provider": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1", "price": {"input": 1, "output": 2}}
+HOME_MADE = {"provider": "openai", "model": "home-made", "base_url": "http://127.0.0.1:9/v1"}
+
+
+def test_an_estimate_tells_calls_tokens_cost_and_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = recipe_file(tmp_path, {"writer": PRICED}, budget={"calls": 3, "tokens": 9_000_000})
+    assert call(["check", str(path), "--estimate"]) == 0
+    shown = capsys.readouterr().out
+    assert "estimate: 4 accepted take " in shown
+    assert "use-writer.answer" in shown
+    assert "(the recipe)" in shown
+    assert "budget.tokens 9,000,000: fits" in shown
+    assert "budget.calls 3: would stop at about " in shown
+    assert "--- " not in shown, "prompts are shown only when asked for"
+
+
+def test_an_unknown_price_is_said_and_never_counted_as_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = recipe_file(tmp_path, {"writer": HOME_MADE})
+    assert call(["check", str(path), "--estimate"]) == 0
+    shown = capsys.readouterr().out
+    assert "cost unknown" in shown
+    assert "price unknown: add `price:" in shown
+    assert "$0" not in shown
+    assert call(["check", str(path), "--estimate", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["estimate"]
+    assert (found["usd"], found["models"][0]["usd"]) == (None, None)
+    assert 0 < found["calls"]["low"] <= found["calls"]["high"]
+    assert found["rehearsed"]["accepted"] == 4
+
+
+def test_an_estimate_needs_no_key_but_the_missing_one_is_still_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = recipe_file(tmp_path, {"writer": {"provider": "openai", "model": "gpt-4.1-mini"}}, budget={"usd": 5})
+    assert call(["check", str(path), "--estimate"]) == 2
+    shown = capsys.readouterr()
+    assert "budget.usd 5: fits" in shown.out
+    assert "OPENAI_API_KEY is not set" in shown.err
+
+
+def test_an_earlier_run_is_taken_for_the_estimate(small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["check", str(tmp_path / "recipe.yaml"), "--estimate", "--from", str(small_run)]) == 0
+    shown = capsys.readouterr().out
+    assert f"yields and tokens of {small_run}: " in shown
+    assert "that run was simulated" in shown
+    assert "times as long" not in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        pytest.param(["--from", "somewhere"], "--from RUN belongs to --estimate", id="without estimate"),
+        pytest.param(["--estimate", "--from", "somewhere"], "no such run folder: somewhere", id="no run"),
+    ],
+)
+def test_from_names_a_run(options: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = recipe_file(tmp_path, {"writer": {"provider": "simulator"}})
+    assert call(["check", str(path), *options]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_ping_tells_every_model_and_fails_when_one_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    models = {"sim": {"provider": "simulator"}, "local": HOME_MADE, "hosted": {"provider": "openai", "model": "gpt-4.1-mini"}}
+    path = recipe_file(tmp_path, models)
+    assert call(["check", str(path), "--ping"]) == 2
+    shown = capsys.readouterr()
+    assert "sim (simulator: simulated-writer): answered in " in shown.out
+    assert "price known (the simulator is free)" in shown.out
+    assert [line.split(": ")[1] for line in shown.err.splitlines()] == ["local (openai", "hosted (openai"]
+    assert "OPENAI_API_KEY is not set" in shown.err
+    assert call(["check", str(path), "--ping", "--json"]) == 2
+    pinged = json.loads(capsys.readouterr().out)["ping"]
+    assert [(one["name"], one["answered"], one["reason"]) for one in pinged] == [
+        ("sim", True, ""),
+        ("local", False, "connect_failed"),
+        ("hosted", False, "recipe"),
+    ]
+    assert pinged[1]["price"] is None
+
+
+def test_ping_of_models_that_all_answer_is_fine(tmp_path: Path) -> None:
+    assert call(["check", str(recipe_file(tmp_path, {"sim": {"provider": "simulator"}})), "--ping"]) == 0
+
+
+def test_a_model_that_only_writes_raw_is_pinged_raw() -> None:
+    recipe = load(Path(__file__).resolve().parents[2] / "examples" / "magpie.yaml")
+    parts = build_parts(recipe)
+    raw = {model for part in parts.strategies.values() if getattr(part, "needs_raw_prompt", False) for model in part.models}
+    assert only_raw(parts) <= raw
+    assert raw
