@@ -20,6 +20,7 @@ from gen.run import Progress
 REFRESH_PER_SECOND = 4
 PLAIN_EVERY_SECONDS = 5.0
 MAX_ROWS = 12
+ROOM_FOR_CTRL_C = 3  # the terminal writes ^C at the end of the last line: were that full, the view would not clear itself whole
 
 
 @asynccontextmanager
@@ -43,7 +44,10 @@ async def live_view(progress: Progress, *, title: str, show: bool = True) -> Asy
 
 async def _on_terminal(console: Console, progress: Progress, title: str, started: float) -> None:
     with Live(
-        console=console, refresh_per_second=REFRESH_PER_SECOND, transient=True, get_renderable=lambda: _panel(progress, title, started)
+        console=console,
+        refresh_per_second=REFRESH_PER_SECOND,
+        transient=True,
+        get_renderable=lambda: _panel(progress, title, started, width=console.width - ROOM_FOR_CTRL_C),
     ):
         await asyncio.Event().wait()  # until cancelled; Live refreshes in a thread of its own
 
@@ -67,7 +71,7 @@ def _line(progress: Progress, seconds: float) -> str:
     return ", ".join([*parts, _left(progress, seconds)])
 
 
-def _panel(progress: Progress, title: str, started: float) -> Panel:
+def _panel(progress: Progress, title: str, started: float, *, width: int) -> Panel:
     seconds = time.monotonic() - started
     stats = progress.stats() if progress.stats else None
     topics = Table.grid(padding=(0, 2))
@@ -85,7 +89,9 @@ def _panel(progress: Progress, title: str, started: float) -> Panel:
             f"{stats.rate_limited} × 429  {stats.retries} retries\n"
             f"{stats.input_tokens:,} + {stats.output_tokens:,} tokens  {_cost(stats.cost)}"
         )
-    return Panel(Group(topics, Text(), rejected, figures), title=f"sluice: {title}", subtitle="Ctrl-C stops cleanly", padding=(0, 1))
+    return Panel(
+        Group(topics, Text(), rejected, figures), title=f"sluice: {title}", subtitle="Ctrl-C stops cleanly", padding=(0, 1), width=width
+    )
 
 
 def _per_topic(progress: Progress) -> list[tuple[str, int, int]]:

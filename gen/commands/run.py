@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterable
@@ -70,6 +71,7 @@ def run_until_done(
         def stop() -> None:
             interrupt.set()
             loop.remove_signal_handler(signal.SIGINT)
+            signal.signal(signal.SIGINT, _end_at_once)
 
         with suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt, and running again resumes all the same
             loop.add_signal_handler(signal.SIGINT, stop)
@@ -81,6 +83,13 @@ def run_until_done(
             )
 
     return asyncio.run(go())
+
+
+def _end_at_once(_number: int, _frame: object) -> None:
+    """Leave without tidying up: whatever was paid for is on disk, as after a kill."""
+    show_cursor = "\r\033[K\033[?25h" if sys.stderr.isatty() else ""
+    os.write(sys.stderr.fileno(), f"{show_cursor}sluice: ended at once; run again to go on, nothing is paid twice\n".encode())
+    os._exit(EXIT_INTERRUPTED)
 
 
 def closing(result: RunResult) -> str:
