@@ -67,7 +67,7 @@ def test_a_damaged_cache_is_left_as_it_is(command: list[str], cache: Path, capsy
     damaged = cache.read_bytes()[:4096] + b"\xff" * 8192
     cache.write_bytes(damaged)
     assert call(["cache", *command, "--cache", str(cache)]) == 2
-    assert "the cache is damaged" in capsys.readouterr().err
+    assert "the cache is damaged; nothing was changed" in capsys.readouterr().err
     assert cache.read_bytes() == damaged
     assert [path.name for path in cache.parent.glob("*corrupt*")] == []
 

@@ -148,3 +148,9 @@ def test_an_unknown_level_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     monkeypatch.setenv("SLUICE_LOG", "loud")
     assert call(["--version"]) == 2
     assert capsys.readouterr().err == "sluice: SLUICE_LOG is 'loud': choose from debug, info, warning, error\n"
+
+
+def test_every_line_is_flushed_at_once(tmp_path: Path) -> None:
+    with opened(str(tmp_path / "events.jsonl")) as events:
+        events.tell("started")
+        assert json.loads((tmp_path / "events.jsonl").read_text())["event"] == "started"
