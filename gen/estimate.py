@@ -92,7 +92,7 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A recipe's estimate. `usd` is None when a model that is asked has no known price."""
+    """A recipe's estimate. `usd` is None when a model that is asked has no known price, `usd_known` the sum of those that have one."""
 
     goal: int
     rehearsed: tuple[int, int]
@@ -103,6 +103,7 @@ class Estimate:
     calls: Between
     tokens: Between
     usd: Between | None
+    usd_known: Between
     seconds: Between
     caps: tuple[Cap, ...]
 
@@ -124,8 +125,8 @@ def estimate(config: Config, rehearsal: Rehearsal, *, busy: int, earlier: Earlie
     )
     calls = _sum(one.calls for one in models)
     tokens = _sum(one.input_tokens + one.output_tokens for one in models)
-    known = [one.usd for one in models if one.usd is not None]
-    usd = _sum(known) if len(known) == len(models) else None
+    known = _sum(one.usd for one in models if one.usd is not None)
+    usd = known if all(one.usd is not None for one in models) else None
     seconds = _seconds_together(config.models, models, together, busy)
     needs = {"budget.usd": usd, "budget.tokens": tokens, "budget.calls": calls}
     needs |= {"goal.max_candidates": candidates, "goal.max_minutes": Between(seconds.low / 60, seconds.high / 60)}
@@ -140,6 +141,7 @@ def estimate(config: Config, rehearsal: Rehearsal, *, busy: int, earlier: Earlie
         calls=calls,
         tokens=tokens,
         usd=usd,
+        usd_known=known,
         seconds=seconds,
         caps=tuple(compare(key, cap, needs[key], rehearsal.goal) for key, cap in _caps(config).items()),
     )

@@ -64,6 +64,7 @@ def test_a_cost_is_unknown_where_one_of_two_models_has_no_price() -> None:
     judged = Rehearsed("self_instruct", (100,), 1, 80, 100, (*HUNDRED.steps, Step("critic", "rubric.score", 90, 900, 900)))
     found = estimate(both, Rehearsal((judged,)), busy=1000)
     assert found.usd is None
+    assert found.usd_known == found.models[0].usd
     assert [one.usd is None for one in found.models] == [False, True]
 
 

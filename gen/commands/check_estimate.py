@@ -23,9 +23,11 @@ def estimate_of(recipe: Recipe, parts: Parts, run: Path | None) -> tuple[Estimat
 
 def lines_of(recipe: Recipe, found: Estimate, earlier: Earlier | None, run: Path | None) -> list[str]:
     """What a person reads."""
+    partly = f" ({_usd(found.usd_known)} for the models whose price is known)" if found.usd is None and found.usd_known.high > 0 else ""
+    cost = f"{_usd(found.usd)}{partly}"
     lines = [
         f"estimate: {found.goal:,} accepted take {_range(found.candidates)} candidates, {_range(found.calls)} calls,",
-        f"  {_range(found.tokens)} tokens, {_usd(found.usd)} and about {_time(found.seconds)}",
+        f"  {_range(found.tokens)} tokens, {cost} and about {_time(found.seconds)}",
     ]
     width = max((len(step.purpose) for step in found.steps), default=0)
     for step in found.steps:
