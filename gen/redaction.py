@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Literal
 
 from gen.spans import Span, substitute
-from gen.types import Sample, Verdict, kept, rejected
+from gen.types import Message, Sample, Verdict, kept, rejected
 
 Action = Literal["reject", "redact", "replace"]
 Side = Literal["prompt", "reply", "both"]
@@ -27,7 +27,7 @@ def verdict(
     `prompt` is every message that is not the assistant's, `reply` every one that is. With `redact` each span becomes its kind in
     brackets ("[EMAIL]"), with `replace` what `stand_in(kind, value)` says; the sample is then kept and `replacement` is set.
     """
-    found = [find(message.content) if looked_at(message.role, on) else () for message in sample.messages]
+    found = [find(text_of(message, on)) for message in sample.messages]
     if not any(found):
         return kept(gate)
     counts = Counter(span.kind for spans in found for span in spans)
@@ -47,6 +47,11 @@ def verdict(
 def looked_at(role: str, on: Side) -> bool:
     """Whether a message of `role` belongs to the side `on`."""
     return on == "both" or (role == "assistant") == (on == "reply")
+
+
+def text_of(message: Message, on: Side) -> str:
+    """What is read of a message: nothing of the other side, nor of a content that is no text, which is the schema gate's business."""
+    return message.content if looked_at(message.role, on) and isinstance(message.content, str) else ""
 
 
 def marker(kind: str, _value: str) -> str:

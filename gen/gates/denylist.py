@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gen.errors import InputError
-from gen.redaction import Side, looked_at
+from gen.redaction import Side, text_of
 from gen.types import Sample, Verdict, kept, rejected
 
 # A word is a run of letters, digits and underscores, as \w has them; scripts written without spaces are taken character by character,
@@ -47,7 +47,7 @@ class Denylist:
 
     def check(self, sample: Sample) -> Verdict:
         for number, message in enumerate(sample.messages):
-            if looked_at(message.role, self.on) and (place := self._place(message.content)):
+            if place := self._place(text_of(message, self.on)):
                 return rejected("denylist", "denied_term", f"{place} in message {number}")
         return kept("denylist")
 

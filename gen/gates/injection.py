@@ -8,11 +8,11 @@ prompt injection is allowed: a phrase in quotation marks or code, or one that is
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gen.redaction import Side, looked_at
+from gen.folding import fold
+from gen.redaction import Side, text_of
 from gen.types import Sample, Verdict, kept, rejected
 
 
@@ -109,7 +109,6 @@ _HIDDEN_ORDER = re.compile(
     r"\b(?:must|should|instruct|instead|recommend|rate|score|ignore|reply|respond|say)\b",
     re.I | re.DOTALL,
 )
-_INVISIBLE = re.compile(r"[\u200b-\u200f\u2060-\u2064\ufeff\u00ad]")
 _TAGS = re.compile(r"[\U000E0020-\U000E007E]{8,4000}")  # the flags of England, Scotland and Wales have six
 _MENTION = re.compile(
     r"(?:\b(?:such as|like|e\.g\.|for example|for instance|called|says?|said|saying|writes?|wrote|types?|typed"
@@ -141,7 +140,7 @@ class Injection:
 
     def check(self, sample: Sample) -> Verdict:
         for index, message in enumerate(sample.messages):
-            if looked_at(message.role, self.on) and (found := _find(message.content)):
+            if found := _find(text_of(message, self.on)):
                 sort, offset = found
                 return rejected("injection", "injection", f"{sort} in message {index} at offset {offset}")
         return kept("injection")
@@ -152,7 +151,7 @@ def _find(text: str) -> tuple[str, int] | None:
     if not text.isascii():
         if tags := _TAGS.search(text):
             return "hidden instruction", tags.start()
-        text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))
+        text = fold(text)
     if "<!--" in text and (hidden := _hidden_order(text)) is not None:
         return "hidden instruction", hidden
     if ("<" in text or "[" in text or "##" in text) and (forged := _FORGED_TURN.search(text)):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gen.harm_lexicon import Hit, Lexicon, Phrases, Stems, lexicon, participles, stems
-from gen.redaction import Side, looked_at
+from gen.redaction import Side, looked_at, text_of
 from gen.types import Sample, Verdict, kept, rejected
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -37,6 +37,7 @@ _SUBJECT_WITHIN = 6  # words from the beginning of a question within which its s
 _BE = frozenset("is are ar was were has have had".split())
 _PREPOSITIONS = frozenset("for about on of with against in to from by".split())  # what follows one is not the object of the verb before it
 _SELF = frozenset("i you me we my to a-".split())
+_READ = 500_000  # characters of a turn: a whole book
 _LONG_SENTENCE = 60  # words; what follows in a longer one is read as a sentence of its own
 
 # A story may tell of a murder; a phishing mail or a call to suicide does its harm from within a story, hate even from a played role.
@@ -83,11 +84,12 @@ class Safety:
     def check(self, sample: Sample) -> Verdict:
         asked = ""
         for index, message in enumerate(sample.messages):
+            text = text_of(message, "both")[:_READ]
             if message.role == "assistant":
-                if self.on != "prompt" and (category := self._reply_category(message.content, asked)):
+                if self.on != "prompt" and (category := self._reply_category(text, asked)):
                     return rejected("safety", "unsafe_reply", f"{category} in message {index}")
                 continue
-            asked = request_category(message.content, self._lexicon)
+            asked = request_category(text, self._lexicon)
             if asked and looked_at(message.role, self.on):
                 return rejected("safety", "unsafe_request", f"{asked} in message {index}")
         return kept("safety")
