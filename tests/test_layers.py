@@ -19,10 +19,12 @@ FLOORS: tuple[frozenset[str], ...] = (
     | frozenset({"yaml_config", "packed_set", "template_check", "packed_look"}),
     frozenset({"recipe", "simulator", "records"}),
     frozenset({"llm", "ledger", "record", "asking", "opinions", "second_chance", "figures", "answering", "raw_prompt"}),
-    frozenset({"sources", "strategies", "gates", "judges", "pairs", "exporters", "sequences"}),
+    frozenset({"sources", "strategies", "gates", "judges", "pairs", "exporters", "sequences", "simulated"}),
     frozenset({"pipeline", "pack_options"}),
     frozenset({"parts"}),
-    frozenset({"run", "run_folder", "outputs", "pairs_stage", "recorder", "preview", "gate_file", "regenerate", "approval", "pack_source", "lab"})
+    frozenset(
+        {"run", "run_folder", "outputs", "pairs_stage", "recorder", "preview", "gate_file", "regenerate", "approval", "pack_source", "lab"}
+    )
     | frozenset({"mixing", "audit", "rehearsal", "estimate"}),
     frozenset({"commands"}),
 )

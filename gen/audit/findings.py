@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gen.audit.measures import Audit, Balance
 from gen.audit.targets import Place, place_text
-from gen.figures.wording import many, percent
+from gen.figures.wording import percent
 
 # The bars of the course's audit: at most 5 % duplicates and 10 % cut off, nothing empty, nothing leaking, no secret.
 MAX_DUPLICATES, MAX_TRUNCATED = 0.05, 0.10
@@ -40,7 +40,7 @@ class Finding:
 
 # code → (what it is called, what would mend it)
 _ALWAYS_ISSUES = {
-    "unreadable": ("unreadable lines", "mend or drop them: most trainers stop at the first one"),
+    "unreadable": ("unreadable lines", "repair or drop them: most trainers stop at the first one"),
     "structure": ("bad structure", "`sluice gate FILE --gates schema --out DIR` takes them out and says why"),
     "roles": ("roles out of order", "a system turn first, then user and assistant by turns, the assistant last: templates refuse the rest"),
     "empty": ("empty messages", "`sluice gate FILE --gates schema --out DIR` takes them out: a model learns to say nothing"),
@@ -83,8 +83,8 @@ def _tally(audit: Audit, code: str, name: str, bar: float, cure: str, *, of: int
     tally = audit.survey.found.get(code)
     if tally and tally.count:
         why = ", ".join(f"{reason} {count:,}" for reason, count in tally.reasons.most_common(6))
-        allowed = f", {percent(bar)} allowed" if bar else ""
-        text = f"{name}: {tally.count:,} of {of:,} ({percent(tally.count / of)}{allowed}): {why}"
+        allowed = f", {_percent(bar)} allowed" if bar else ""
+        text = f"{name}: {tally.count:,} of {of:,} ({_percent(tally.count / of)}{allowed}): {why}"
         yield Finding(code, tally.count / of > bar, tally.count, of, text, tuple(tally.places), cure)
 
 
@@ -92,8 +92,8 @@ def _length(audit: Audit) -> Iterator[Finding]:
     if audit.truncated:
         share = audit.truncated / audit.records
         text = (
-            f"longer than {audit.max_length:,} tokens: {audit.truncated:,} of {audit.records:,} ({percent(share)},"
-            f" {percent(MAX_TRUNCATED)} allowed); cut off, their answers would never end"
+            f"longer than {audit.max_length:,} tokens: {audit.truncated:,} of {audit.records:,} ({_percent(share)},"
+            f" {_percent(MAX_TRUNCATED)} allowed); cut off, their answers would never end"
         )
         cure = f"a --max-length of {audit.tokens.p95:,} holds 95 %; else drop or divide the longest"
         yield Finding("truncated", share > MAX_TRUNCATED, audit.truncated, audit.records, text, audit.truncated_places, cure)
@@ -104,7 +104,7 @@ def _repeats(audit: Audit) -> Iterator[Finding]:
     if near:
         share = near / audit.records
         text = (
-            f"near-duplicates: {near:,} of {audit.records:,} ({percent(share)}, {percent(MAX_DUPLICATES)} allowed) ask nearly what an"
+            f"near-duplicates: {near:,} of {audit.records:,} ({_percent(share)}, {_percent(MAX_DUPLICATES)} allowed) ask nearly what an"
             f" earlier record of the same file asks{f'; {copies:,} copy one exactly, answer and all' if copies else ''}"
         )
         cure = "`sluice gate FILE --gates exact_dup,near_dup --out DIR` keeps the first of each"
@@ -149,7 +149,7 @@ def _notes(audit: Audit) -> Iterator[Finding]:
         if openings and audit.records >= _OPENING_RECORDS:
             opening, count = min(openings.items(), key=lambda item: (-item[1], item[0]))
             if count / audit.records > _BIG_OPENING:
-                text = f"{percent(count / audit.records)} of the {_MANY[side]} begin with '{opening}'"
+                text = f"{_percent(count / audit.records)} of the {_MANY[side]} begin with '{opening}'"
                 yield Finding(f"opening_{side}", False, count, audit.records, text, (), "ask in more ways, or drop some")
     yield from (_unbalanced(one, audit) for one in audit.balances if one.ratio > _UNBALANCED)
     known = {code: count for code, count in audit.survey.languages.items() if code not in ("und", "mixed")}
@@ -169,3 +169,8 @@ def _unbalanced(one: Balance, audit: Audit) -> Finding:
     return Finding(
         f"balance_{one.name}", False, many_, audit.records, text, (), "ask for more of the rare ones, in a recipe by `goal: {per_topic: …}`"
     )
+
+
+def _percent(share: float) -> str:
+    """With a decimal where it is small, so that 5.4 % does not read as the 5 % that are allowed."""
+    return f"{100 * share:.1f}\u00a0%" if 0.001 <= share < 0.2 and round(1000 * share) % 10 else percent(share)

@@ -21,6 +21,7 @@ from gen.templating import Templating
 OUTLIER_SCORE = 3.5
 _SCALE = 0.6745  # makes the median absolute deviation comparable to a standard deviation
 _OUTLIERS_NAMED = 10
+_ENOUGH = 20  # records, from which on it can be said what length is usual
 _RIDGE_STEPS, _SMOOTHED = 48, np.array([0.25, 0.5, 0.25])
 _BINS = 24
 
@@ -176,7 +177,7 @@ def _outliers(survey: Survey, side: str, lengths: NDArray[np.int64]) -> Outliers
     logs = np.log(lengths + 1.0)
     away = np.abs(logs - np.median(logs))
     spread = float(np.median(away))
-    scores = _SCALE * away / spread if spread else np.zeros(len(logs))
+    scores = _SCALE * away / spread if spread and len(logs) >= _ENOUGH else np.zeros(len(logs))
     found = np.flatnonzero(scores > OUTLIER_SCORE)
     farthest = found[np.argsort(-scores[found], kind="stable")][:_OUTLIERS_NAMED]
     return Outliers(side, len(found), tuple((survey.place(int(at)), int(lengths[at])) for at in farthest))

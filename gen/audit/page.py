@@ -62,8 +62,20 @@ def _findings(audit: Audit, found: Sequence[Finding]) -> Card:
     caption = "Issues should be mended before training; notes are for a person to read."
     if not found:
         return section("findings", "Findings", caption, "<p>Nothing was found.</p>", wide=True)
-    rows = [("issue" if one.issue else "note", one.text, where(one, audit), one.cure) for one in found]
-    return section("findings", "Findings", caption, open_table(("", "What", "Where", "What would mend it"), rows), wide=True)
+    return section("findings", "Findings", caption, "".join(_finding(one, audit) for one in found), wide=True)
+
+
+def _finding(one: Finding, audit: Audit) -> str:
+    kind = '<b class="lost">issue</b>' if one.issue else "<b>note</b>"
+    at = where(one, audit)
+    lines = f"{html(one.text)}{f'<br>at {html(at)}' if at else ''}"
+    cure = f'<br><span class="quiet">mend: {_code(one.cure)}</span>' if one.cure else ""
+    return f'<div class="sample"><p class="fate">{kind}</p><p>{lines}{cure}</p></div>'
+
+
+def _code(text: str) -> str:
+    """Our own sentence as HTML, what stands between backticks as code."""
+    return "".join(f"<code>{html(part)}</code>" if at % 2 else html(part) for at, part in enumerate(text.split("`")))
 
 
 def _shape(audit: Audit) -> Iterator[Card]:
@@ -95,8 +107,8 @@ def _tokens(audit: Audit) -> Card:
 def _content(audit: Audit) -> Iterator[Card]:
     survey = audit.survey
     yield _bars_card("languages", "Languages of the replies", "und: code, numbers or too little to tell.", _ranked(survey.languages))
-    for one in audit.balances:
-        yield _balance(one)
+    yield from map(_balance, audit.balances)
+    yield _families(audit)
     caption = "Good: no opening stands out."
     yield _bars_card("prompt-openings", "First words of the prompts", caption, _ranked(survey.prompt_openings))
     yield _bars_card("reply-openings", "First words of the replies", caption, _ranked(survey.reply_openings))
@@ -111,22 +123,22 @@ def _balance(one: Balance) -> Card:
     return _bars_card(f"field-{one.name}", f"Balance of {one.name}", head, values)
 
 
+def _families(audit: Audit) -> Card:
+    sizes = [(f"{size} records", count) for size, count in audit.duplicates.sizes]
+    caption = "Prompts with at least 70 % of their content words in common. Good: few families, and small ones."
+    return _bars_card("duplicates", "Near-duplicate families by size", caption, sizes, noun="Families")
+
+
 def _to_read(audit: Audit, said: Mapping[Place, Said]) -> Iterator[Card]:
-    found = audit.duplicates
-    sizes = [(f"{size} records", count) for size, count in found.sizes[:_BARS]]
     rows = [
         (f"{family.size:,}", place_text(place, audit.targets), cut(said[place].prompt, _CELL))
-        for family in found.largest
+        for family in audit.duplicates.largest
         for place in family.places[:MEMBERS_SHOWN]
         if place in said
     ]
-    if sizes:
-        svg = bars("Families by size", [Bar(label, count, note=f"{count:,}") for label, count in sizes])
-        content = picture(svg, ("Size", "Families"), sizes) + "<h3>The largest</h3>" + open_table(("Size", "Where", "Prompt"), rows)
-        caption = "Prompts with at least 70 % of their content words in common; a record without a relative is in no family."
-    else:
-        content, caption = "", "No prompt is nearly another one."
-    yield section("duplicates", "Near-duplicate families", caption, content, wide=True)
+    if rows:
+        caption = f"Up to {MEMBERS_SHOWN} prompts of each of the largest families."
+        yield section("largest", "The largest families", caption, open_table(("Size", "Where", "Prompt"), rows), wide=True)
     if len(audit.targets) > 1:
         yield _leaks(audit, said)
     yield _contradictions(audit, said)
@@ -158,11 +170,10 @@ def _contradictions(audit: Audit, said: Mapping[Place, Said]) -> Card:
     return section("contradictions", "Answers that contradict each other", caption, content, wide=True)
 
 
-def _bars_card(anchor: str, title: str, caption: str, rows: Sequence[tuple[str, int]]) -> Card:
-    shown = rows[:_BARS]
+def _bars_card(anchor: str, title: str, caption: str, rows: Sequence[tuple[str, int]], *, noun: str = "Records") -> Card:
     whole = sum(count for _, count in rows)
-    svg = bars(title, [Bar(name, count, note=f"{count:,} ({percent(count / max(1, whole))})") for name, count in shown])
-    return section(anchor, title, caption, picture(svg, ("", "Records"), rows[:100]) if shown else "<p>None.</p>")
+    svg = bars(title, [Bar(name, count, note=f"{count:,} ({percent(count / max(1, whole))})") for name, count in rows[:_BARS]])
+    return section(anchor, title, caption, picture(svg, ("", noun), rows[:100]) if rows else "<p>None.</p>")
 
 
 def _ridge(label: str, lengths: Lengths, audit: Audit) -> Ridge:

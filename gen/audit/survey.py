@@ -16,6 +16,7 @@ from gen.audit.targets import Place, Target
 from gen.chat_template import Unfit
 from gen.language import detect
 from gen.records import Record, Unreadable, read_records
+from gen.simulated import of_simulated_run, says_simulated
 from gen.templating import Templating
 from gen.text import count_words, estimate_tokens, normalise, words
 from gen.turns import part
@@ -92,6 +93,7 @@ class Surveyor:
         self._templating, self._progress = templating, progress
         self._schema = plugins.build("gates", "schema", {})
         self._scans = [(name, plugins.build("gates", name, {})) for name in _SCANS]
+        self._simulated = [of_simulated_run(target.path) for target in targets]
         self._answers = Answers()
         self._whole: set[tuple[int, bytes]] = set()
 
@@ -139,7 +141,7 @@ class Surveyor:
         survey.tokens.append(tokens)
         survey.turns[sum(message.role == "assistant" for message in sample.messages)] += 1
         survey.roles[" ".join(message.role[:20] for message in sample.messages[:6]) + (" …" if len(sample.messages) > 6 else "")] += 1
-        survey.simulated += record.fields.get("simulated") is True
+        survey.simulated += self._simulated[place.target] or says_simulated(record.fields)
         self._check(place, sample)
         self._count_texts(prompt, reply)
         self._count_fields(record)

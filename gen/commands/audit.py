@@ -110,6 +110,7 @@ def _print(found: Audit, criteria: Sequence[Criterion], written: Sequence[Path])
         unreadable = f", {many(lines.total(), 'unreadable line')}" if lines else ""
         console.print(f"{visible(target.name)}: {many(count, 'record')}{unreadable}", soft_wrap=True)
     console.print(_lengths(found))
+    console.print(f"counted as {visible(found.tokens_by)}", soft_wrap=True)
     if found.max_length:
         share = percent(found.truncated / found.records)
         console.print(f"over {found.max_length:,} tokens: {many(found.truncated, 'record')} ({share})", soft_wrap=True)
@@ -130,8 +131,8 @@ def _lengths(found: Audit) -> Table:
     table.add_column("")
     for head in ("mean", "median", "95 %", "longest"):
         table.add_column(head, justify="right")
-    for name, one in (("words per prompt", found.prompts), ("words per reply", found.replies), (found.tokens_by, found.tokens)):
-        table.add_row(Text(visible(name)), f"{one.mean:,.1f}", f"{one.median:,}", f"{one.p95:,}", f"{one.longest:,}")
+    for name, one in (("words per prompt", found.prompts), ("words per reply", found.replies), ("tokens", found.tokens)):
+        table.add_row(name, f"{one.mean:,.1f}", f"{one.median:,}", f"{one.p95:,}", f"{one.longest:,}")
     return table
 
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from gen import plugins
 from gen.errors import InputError
-from gen.ledger import Ledger
 from gen.mixing.file import DatasetLine, MixFile
 from gen.recipe import SPLITS
 from gen.records import Record, Unreadable, read_records
+from gen.simulated import of_simulated_run, says_simulated
 from gen.types import Provenance, Sample
 
 _LONGEST_ID = 80  # characters of a record's own id that are kept
@@ -77,7 +75,7 @@ def prompts_of(path: Path) -> Iterator[Record | Unreadable]:
 def _read(name: str, line: DatasetLine, mix: MixFile, progress: Callable[[str, int], None]) -> Dataset:
     dataset = Dataset(name, line)
     usable = plugins.build("gates", "schema", {})
-    simulated, seen = _simulated_run(mix.folder / line.path), set[str]()
+    simulated, seen = of_simulated_run(mix.folder / line.path), set[str]()
     for split, path in _files(mix.folder / line.path, line):
         dataset.files.append((path.name, _sha256(path)))
         pinned = split if line.split is None else "" if line.split == "anew" else line.split
@@ -130,21 +128,6 @@ def _named(record: Record, prefix: str, seen: set[str], by: str, *, simulated: b
         notes={by: text} if text else {},
     )
     return replace(record.sample, id=name, provenance=provenance)
-
-
-def says_simulated(fields: Mapping[str, Any]) -> bool:
-    """Whether a record says that the simulator wrote it."""
-    provenance = fields.get("provenance")
-    return fields.get("simulated") is True or (isinstance(provenance, Mapping) and provenance.get("simulated") is True)
-
-
-def _simulated_run(path: Path) -> bool:
-    """Whether the path is a run's folder, or a file in one, whose replies came from the simulator: its training files don't say so."""
-    for folder in (path, path.parent, path.parent.parent):
-        if (folder / "run.db").is_file():
-            with closing(Ledger(folder / "run.db")) as ledger:
-                return any(call.simulated for call in ledger.calls())
-    return False
 
 
 def _sha256(path: Path) -> str:
