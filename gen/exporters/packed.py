@@ -8,11 +8,9 @@ in the middle, so a sample longer than a row is dropped (`too_long`) and counted
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -22,12 +20,13 @@ import numpy as np
 
 from gen.chat_template import Unfit
 from gen.conversation import Skipped
-from gen.errors import InputError, StorageError
+from gen.errors import InputError
 from gen.files import write_jsonl, write_text
 from gen.packed_set import COLUMNS, Layout, TokenFile, rows, write_set
 from gen.packing import Rows, efficiency, lower_bound, pack_lengths
 from gen.templating import Encoded, SpecialTokens, Templating, TrainOn, open_templating
 from gen.types import Sample
+from gen.whole_folder import replacing_folder
 
 _DATASETS = "datasets.load_from_disk(FOLDER)"
 _LOAD: Mapping[Layout, Mapping[str, str]] = {
@@ -122,7 +121,8 @@ class Packed:
 
         Raises InputError when no sample can be packed or `out` holds something else, StorageError when it cannot be written.
         """
-        with _folder(out) as folder, tempfile.TemporaryDirectory(dir=folder.parent, prefix=".tokens-") as waiting:
+        _check_place(out)
+        with replacing_folder(out) as folder, tempfile.TemporaryDirectory(dir=folder.parent, prefix=".tokens-") as waiting:
             packing = self._packing(items, Path(waiting))
             if not packing.tokens.lengths:
                 raise InputError(_nothing(packing.dropped))
@@ -248,27 +248,9 @@ def pack_samples(
     return options.write(samples, out)
 
 
-@contextmanager
-def _folder(out: Path) -> Iterator[Path]:
-    """A temporary folder beside `out` that takes its place when the block ends well."""
+def _check_place(out: Path) -> None:
     if out.exists() and not (out / "pack.json").is_file() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists and holds no packed set: choose another folder")
-    temporary = old = None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name[:100]}.", suffix=".partial", dir=out.parent))
-        temporary.chmod(0o755)
-        yield temporary
-        if out.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{out.name[:100]}.", suffix=".old", dir=out.parent))
-            out.rename(old / out.name)
-        temporary.rename(out)
-    except OSError as error:
-        raise StorageError(f"cannot write {out}: {error.strerror or error}") from error
-    finally:
-        for leftover in (temporary, old):
-            if leftover is not None:
-                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _nothing(dropped: list[Skipped]) -> str:
