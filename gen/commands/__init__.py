@@ -16,7 +16,7 @@ import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
 from gen import __version__
-from gen.commands import logs
+from gen.commands.logs import set_up as log_from
 from gen.errors import SluiceError
 
 # Name → (module, what `sluice --help` says). Their order is that of the work.
@@ -51,7 +51,7 @@ def main() -> None:
 def call(arguments: list[str]) -> int:
     """Run one command line and return its exit status: 0 done, 1 fell short, 2 wrong input, 130 interrupted."""
     try:
-        logs.set_up(os.environ.get("SLUICE_LOG", ""))
+        log_from(os.environ.get("SLUICE_LOG", ""))
         status = _application(arguments)(args=arguments, prog_name="sluice", standalone_mode=False)
         sys.stdout.flush()
         return status if isinstance(status, int) else EXIT_DONE
@@ -67,6 +67,8 @@ def call(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         print("sluice: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except SystemExit:  # how Click answers a reader that left; no command of ours leaves this way
+        return EXIT_DONE
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing to say, nowhere to say it
         return EXIT_DONE
