@@ -1,0 +1,151 @@
+"""What the default chain of gates costs, beside a baseline in the same run, and how much memory `sluice gate` takes.
+
+    python benchmarks/gates_speed.py [CORPUS.jsonl[.gz]] [--datatrove-python PATH] [--no-memory]
+
+CORPUS holds objects with `instruction`, `input` and `output`; by default the corpus beside the checkout, else texts are made up. Samples
+of 73 to 80 words are timed on one core, processor time, each gate alone and the chain as `sluice gate` runs it. The baseline is
+datatrove's four filters (Gopher repetition and quality, C4, FineWeb) where PATH is a Python that has datatrove, else the same n-gram
+measures in plain Python. Memory is the peak of a process over files of two sizes: the difference per sample is what a run keeps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from gen.gate_file import judge
+from gen.pipeline import NamedGate
+from gen.plugins import build
+from gen.recipe import DEFAULT_GATES
+from gen.types import Message, Sample
+
+CORPUS = Path(__file__).resolve().parents[2] / "shared" / "data" / "corpus.jsonl.gz"
+WORDS = (73, 80)
+BASELINE_SAMPLES = 300
+RUNS = 3  # of the chain; the fastest counts
+MEMORY_SAMPLES = (5_000, 25_000)
+DUPLICATES = ("exact_dup", "near_dup")
+_PEAK = (
+    "import atexit, resource, sys; from gen.commands import main;"
+    " atexit.register(lambda: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)); main()"
+)
+
+
+def read(path: Path) -> list[tuple[str, str]]:
+    """(prompt, reply) of every record."""
+    raw = path.read_bytes()
+    lines = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8").split("\n")
+    rows = [json.loads(line) for line in lines if line]
+    return [("\n\n".join(filter(None, (row["instruction"], row.get("input")))), row["output"]) for row in rows]
+
+
+def made_up(count: int, seed: int = 1) -> list[tuple[str, str]]:
+    """Pairs of about 76 words in English sentences of made-up nouns and verbs, no two alike, so that every gate keeps them."""
+    rng = random.Random(seed)
+    syllables = [first + second for first in "bdfgklmnprst" for second in ("a", "e", "i", "o", "u", "an", "el", "or")]
+    vocabulary = ["".join(rng.choices(syllables, k=rng.randint(2, 4))) for _ in range(8_000)]
+
+    def sentence() -> str:
+        return "The {} of the {} was {} because their {} would {} the {}.".format(*rng.choices(vocabulary, k=6))
+
+    return [(f"Describe what happens here. {sentence()}", " ".join(sentence() for _ in range(5))) for _ in range(count)]
+
+
+def rate(gates: list[NamedGate], samples: list[Sample]) -> float:
+    """Samples a second of processor time."""
+    start = time.process_time()
+    for sample in samples:
+        judge(sample, gates)
+    return len(samples) / (time.process_time() - start)
+
+
+def chain(names: tuple[str, ...]) -> list[NamedGate]:
+    return [NamedGate(name, build("gates", name, {})) for name in names]
+
+
+def plain(text: str) -> float:
+    """What datatrove's filters compute, in plain Python: lines, sentences, words and the duplicate n-grams of ten sizes."""
+    words = re.findall(r"\w+", text.lower())
+    found = 0.0
+    for size in range(2, 11):
+        grams = Counter(tuple(words[at : at + size]) for at in range(len(words) - size + 1))
+        found += sum(count for count in grams.values() if count > 1)
+    for kind in (text.split("\n"), text.split("\n\n"), re.split(r"(?<=[.!?])\s", text)):
+        found += len(kind) - len(set(kind)) + sum(map(len, kind)) / max(1, len(kind))
+    return found + sum(map(len, words)) / max(1, len(words)) + sum(any(map(str.isalpha, word)) for word in words)
+
+
+def baseline(samples: list[Sample], python: str) -> tuple[str, float]:
+    """The baseline's name and its samples a second."""
+    texts = [f"{sample.first('user')}\n{sample.last('assistant')}" for sample in samples[:BASELINE_SAMPLES]]
+    if not python:
+        start = time.process_time()
+        for text in texts:
+            plain(text)
+        return "n-gram measures in plain Python", len(texts) / (time.process_time() - start)
+    script = Path(__file__).with_name("datatrove_filters.py")
+    done = subprocess.run([python, str(script)], input="\n".join(map(json.dumps, texts)), capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{python} could not run datatrove's filters: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+    rates = json.loads(done.stdout.splitlines()[-1])
+    for name, value in rates.items():
+        print(f"datatrove {name:<24} {value:9,.0f} samples/s")
+    return "datatrove's four filters", float(rates["all"])
+
+
+def peak_bytes(file: Path, out: Path, without: tuple[str, ...]) -> int:
+    """Peak resident bytes of `sluice gate` over the file."""
+    command = [sys.executable, "-c", _PEAK, "gate", str(file), "--out", str(out), *(("--without", ",".join(without)) if without else ())]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return 1024 * int(done.stderr.split()[-1])
+
+
+def memory() -> None:
+    """Bytes a sample with and without the gates that remember."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = []
+        for count in MEMORY_SAMPLES:
+            files.append(Path(folder) / f"{count}.jsonl")
+            rows = ({"instruction": prompt, "output": reply} for prompt, reply in made_up(count))
+            files[-1].write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        for title, without in (("with duplicate gates", ()), ("without them", DUPLICATES)):
+            small, large = (peak_bytes(file, Path(folder) / "out", without) for file in files)
+            each = (large - small) / (MEMORY_SAMPLES[1] - MEMORY_SAMPLES[0])
+            print(f"memory {title:<21} {large / 2**20:6,.0f} MiB at {MEMORY_SAMPLES[1]:,} samples, {each:8,.0f} bytes a further sample")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("corpus", nargs="?", type=Path, default=CORPUS)
+    parser.add_argument("--datatrove-python", default="", metavar="PATH", help="a Python in whose environment datatrove is installed")
+    parser.add_argument("--no-memory", action="store_true", help="leave the measurement of memory out")
+    options = parser.parse_args()
+    pairs = read(options.corpus) if options.corpus.is_file() else made_up(3_000)
+    if not options.corpus.is_file():
+        print(f"no corpus in {options.corpus}: made-up texts")
+    low, high = WORDS
+    pairs = [pair for pair in pairs if low <= len(f"{pair[0]} {pair[1]}".split()) <= high]
+    samples = [Sample(f"s-{at}", (Message("user", prompt), Message("assistant", reply))) for at, (prompt, reply) in enumerate(pairs)]
+    print(f"{len(samples):,} samples of {low} to {high} words, one core, processor time")
+    rate(chain(DEFAULT_GATES), samples)  # models and word lists are loaded here
+    for name in DEFAULT_GATES:
+        print(f"gate {name:<29} {rate(chain((name,)), samples):9,.0f} samples/s")
+    ours = max(rate(chain(DEFAULT_GATES), samples) for _ in range(RUNS))
+    print(f"default chain                      {ours:9,.0f} samples/s")
+    name, other = baseline(samples, options.datatrove_python)
+    print(f"{name:<34} {other:9,.0f} samples/s   the chain is {ours / other:.1f} times as fast")
+    if not options.no_memory:
+        memory()
+
+
+if __name__ == "__main__":
+    main()
