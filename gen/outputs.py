@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from gen.minhash import families
 from gen.pack_options import SHIPPED_TOKENIZER, packed_exporter, tokenizer_title
 from gen.parts import Parts
 from gen.prompts import load
-from gen.recipe import Recipe
+from gen.recipe import SPLITS, Recipe
 from gen.record import Export, GateLine, ModelLine, Packed, RunRecord
 from gen.splits import LOCKED_SPLIT, Assignment, assign, assign_pairs, leaks
 from gen.types import Preference, Sample
@@ -81,7 +82,7 @@ def write_all(ledger: Ledger, recipe: Recipe, parts: Parts, folder: Path, *, loc
     if pairs:
         exports.append(_export_pairs(folder, pairs, samples, splits))
     else:
-        _remove(folder / "preference")
+        _drop_splits(folder / "preference")
     made = _pack(folder, recipe, ledger, [sample for sample in samples if splits.of[sample.id] == "train"])
     packed, not_packed = (None, made) if isinstance(made, str) else (made, "")
     record = record_of(ledger, recipe, parts, tuple(exports), packed, leaking)
@@ -188,17 +189,24 @@ def _write_splits(folder: Path, name: str, exporter: Any, by_split: Mapping[str,
             write_jsonl(target, made)
         else:
             target.unlink(missing_ok=True)
-    for stale in (folder / exporter.folder).glob("*.jsonl"):
-        if stale.stem not in by_split:
-            stale.unlink()
+    for split in set(SPLITS) - set(by_split):
+        (folder / exporter.folder / f"{split}.jsonl").unlink(missing_ok=True)
     return Export(name, exporter.folder, rows, exporter.columns, tuple(skipped))
 
 
 def _drop_stale_exports(folder: Path, wanted: set[str]) -> None:
     """Folders of formats that the recipe no longer asks for would contradict the papers."""
-    for path in folder.glob("sft*"):
-        if path.is_dir() and path.name not in wanted:
-            _remove(path)
+    ours = {"sft", *(f"sft-{name}" for name in plugins.names("exporters"))}
+    for name in sorted(ours - wanted):
+        _drop_splits(folder / name)
+
+
+def _drop_splits(path: Path) -> None:
+    """The files of an export, and its folder unless somebody put a file of their own there."""
+    for split in SPLITS:
+        (path / f"{split}.jsonl").unlink(missing_ok=True)
+    with suppress(OSError):
+        path.rmdir()
 
 
 def _remove(path: Path) -> None:
