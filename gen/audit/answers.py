@@ -43,10 +43,10 @@ class Contradiction:
 
 
 class Answers:
-    """The answers seen so far, by question. About 300 bytes a question."""
+    """The answers seen so far, by question. About 500 bytes a question."""
 
     def __init__(self) -> None:
-        self._seen: dict[bytes, list[tuple[Place, Stance]]] = {}
+        self._seen: dict[int, list[tuple[Place, Stance]]] = {}
 
     def add(self, place: Place, sample: Sample) -> Contradiction | None:
         """Remember a record's answer; the first earlier one that it contradicts."""
@@ -55,7 +55,8 @@ class Answers:
         if not question:
             return None
         said = stance(asked, sample.last("assistant"))
-        seen = self._seen.setdefault(hashlib.blake2b(question.encode("utf-8", "surrogatepass"), digest_size=8).digest(), [])
+        digest = hashlib.blake2b(question.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        seen = self._seen.setdefault(int.from_bytes(digest), [])
         for other, before in seen:
             if kind := contradict(before, said):
                 return Contradiction(kind, other, place)

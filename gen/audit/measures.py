@@ -19,7 +19,7 @@ from gen.templating import Templating
 
 # Iglewicz and Hoaglin 1993, "How to Detect and Handle Outliers": a modified z-score beyond 3.5. Lengths are compared by their logarithm.
 OUTLIER_SCORE = 3.5
-_SCALE = 0.6745  # makes the median absolute deviation comparable to a standard deviation
+_OF_MEDIAN, _OF_MEAN = 0.6745, 1.2533  # standard deviation = median absolute deviation / the first, mean absolute deviation × the second
 _OUTLIERS_NAMED = 10
 _ENOUGH = 20  # records, from which on it can be said what length is usual
 _RIDGE_STEPS, _SMOOTHED = 48, np.array([0.25, 0.5, 0.25])
@@ -176,8 +176,8 @@ def _bins(tokens: NDArray[np.int64], max_length: int) -> tuple[tuple[int, int, i
 def _outliers(survey: Survey, side: str, lengths: NDArray[np.int64]) -> Outliers:
     logs = np.log(lengths + 1.0)
     away = np.abs(logs - np.median(logs))
-    spread = float(np.median(away))
-    scores = _SCALE * away / spread if spread and len(logs) >= _ENOUGH else np.zeros(len(logs))
+    spread = float(np.median(away)) / _OF_MEDIAN or float(away.mean()) * _OF_MEAN  # the latter where half of all are equally long
+    scores = away / spread if spread and len(logs) >= _ENOUGH else np.zeros(len(logs))
     found = np.flatnonzero(scores > OUTLIER_SCORE)
     farthest = found[np.argsort(-scores[found], kind="stable")][:_OUTLIERS_NAMED]
     return Outliers(side, len(found), tuple((survey.place(int(at)), int(lengths[at])) for at in farthest))

@@ -95,7 +95,7 @@ class Surveyor:
         self._scans = [(name, plugins.build("gates", name, {})) for name in _SCANS]
         self._simulated = [of_simulated_run(target.path) for target in targets]
         self._answers = Answers()
-        self._whole: set[tuple[int, bytes]] = set()
+        self._whole: set[int] = set()
 
     def prompts(self) -> Iterator[str]:
         """What each record asks, where it asks anything, one by one: near-duplicates are looked for in them while they are read.
@@ -186,10 +186,10 @@ class Surveyor:
 
     def _is_copy(self, target: int, sample: Sample) -> bool:
         """Whether the file had the same conversation before, blind to case and white space."""
-        digest = hashlib.blake2b(digest_size=8)
+        digest = hashlib.blake2b(bytes([target]), digest_size=8)
         for message in sample.messages:
             digest.update(f"{message.role}\0{normalise(message.content)}\0".encode("utf-8", "surrogatepass"))
-        key = (target, digest.digest())
+        key = int.from_bytes(digest.digest())
         if key in self._whole:
             return True
         self._whole.add(key)
