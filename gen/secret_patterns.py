@@ -89,13 +89,18 @@ _MINIMUM_ENTROPY_BITS = 3.5  # per character: prose and names of things stay und
 Pairs = Iterator[Span]
 
 
+_ANY_PREFIX = re.compile("|".join(sorted({re.escape(prefix) for form in KEY_FORMATS for prefix in form.prefixes})))
+
+
 def find_secrets(text: str) -> tuple[Span, ...]:
     """The disjoint spans of secrets in `text`, in order; of a URL only the password, of an assignment only the value.
 
     >>> [span.kind for span in find_secrets("export TOKEN=ghp_a8Xq2Lr0ZbC4vNw7KdTy1MfUe5HsJgPo93Ri")]
     ['github_token']
     """
-    spans = [span for form in KEY_FORMATS if any(prefix in text for prefix in form.prefixes) for span in _keys(form, text)]
+    spans: list[Span] = []
+    if _ANY_PREFIX.search(text):
+        spans += (span for form in KEY_FORMATS if any(prefix in text for prefix in form.prefixes) for span in _keys(form, text))
     spans += _private_keys(text)
     spans += _url_passwords(text)
     spans += _authorization_headers(text)
