@@ -96,6 +96,7 @@ class Index:
         self._runs: list[tuple[NDArray[np.uint32], NDArray[np.uint32]]] = []
         self._pending: list[NDArray[np.uint32]] = []
         self._length = 0
+        self._last: tuple[frozenset[str], tuple[NDArray[np.uint16], NDArray[np.uint32]]] | None = None  # asked for, then added
 
     def __len__(self) -> int:
         return self._length
@@ -136,9 +137,14 @@ class Index:
         return list(zip(candidates[order].tolist(), estimates[order].tolist(), strict=True))
 
     def _sketch(self, words: Collection[str]) -> tuple[NDArray[np.uint16], NDArray[np.uint32]]:
-        hashes = np.fromiter(map(_word_hash, words), np.uint64, len(words))
-        signatures = self._scheme.signatures(hashes, np.zeros(1, np.int64))
-        return signatures[0].astype(np.uint16), self._scheme.keys(signatures)[0]
+        if self._last is None or self._last[0] is not words:
+            hashes = np.fromiter(map(_word_hash, words), np.uint64, len(words))
+            signatures = self._scheme.signatures(hashes, np.zeros(1, np.int64))
+            sketch = signatures[0].astype(np.uint16), self._scheme.keys(signatures)[0]
+            if not isinstance(words, frozenset):  # the caller may change it
+                return sketch
+            self._last = (words, sketch)
+        return self._last[1]
 
     def _sort_in(self) -> None:
         owners = np.repeat(np.arange(self._length - len(self._pending), self._length, dtype=np.uint32), self._scheme.bands)

@@ -217,7 +217,7 @@ def _tokens(sentence: str) -> list[tuple[str, bool, str]]:
             continue
         token = match[0]
         word = token.casefold()
-        figure = word.replace(",", "") if any(map(str.isdigit, word)) else _SPELLED.get(word, "")
+        figure = word.replace(",", "") if not word.isalpha() and any(map(str.isdigit, word)) else _SPELLED.get(word, "")
         found.append((figure or word, not first and token[0].isupper(), figure))
         first = False
     return found
