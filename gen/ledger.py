@@ -257,7 +257,7 @@ class Ledger:
         changed = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name != pk)
         action = f"DO UPDATE SET {changed}" if changed else "DO NOTHING"
         statement = f'INSERT INTO {table} ({columns}) VALUES ({", ".join("?" * len(names))}) ON CONFLICT ("{pk}") {action}'
-        self._connection.executemany(statement, [list(row.values()) for row in rows])
+        self._connection.executemany(statement, [[_storable(value) for value in row.values()] for row in rows])
 
     def _all(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         with self._guarded():
@@ -289,6 +289,11 @@ _STALE_CALLS = """
         SELECT one.value FROM candidates c, json_each(c.item_json, '$.sample.provenance.requests') one
         UNION SELECT one.value FROM candidates c, json_each(c.item_json, '$.malformed.provenance.requests') one
     )"""
+
+
+def _storable(value: Any) -> Any:
+    """A plain column's value: a lone surrogate, which SQLite cannot hold, becomes its escape."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) and not value.isascii() else value
 
 
 def _dumps(value: Json) -> str:
