@@ -80,6 +80,12 @@ def test_a_reworded_prompt_is_a_near_duplicate_and_no_copy(tmp_path: Path) -> No
     assert (one.duplicates.near, one.count("copies")) == (1, 0)
 
 
+def test_what_a_mix_repeats_on_purpose_is_no_duplicate(tmp_path: Path) -> None:
+    copies = [record | {"source": "a", "repeat": number} for record in rows(20) for number in (1, 2, 3)]
+    one = audited(tmp_path, a=copies)
+    assert (one.records, one.survey.repeats, one.duplicates.near, one.count("copies")) == (60, 40, 0, 0)
+
+
 def test_a_leak_names_records_of_both_files(tmp_path: Path) -> None:
     one = audited(tmp_path, train=rows(), test=[*rows(20, "sleep"), rows()[7]])
     leak = found(one)["leak"]

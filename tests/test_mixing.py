@@ -249,3 +249,7 @@ def test_a_dataset_that_cannot_be_used_names_its_line(text: str, message: str, t
     with pytest.raises(RecipeError) as caught:
         make(mix_file(tmp_path, text + "\n", a=questions("Where"), b=questions("Why")))
     assert message in str(caught.value)
+
+
+def test_the_shipped_example_is_a_mix() -> None:
+    assert load(Path(__file__).parents[1] / "examples" / "mix.yaml").config.name == "support-mix"

@@ -49,6 +49,7 @@ def figures(audit: Audit) -> dict[str, Any]:
             "exact": audit.count("copies"),
             "near": found.near,
             "near_share": round(found.near / audit.records, 6),
+            "repeated_on_purpose": survey.repeats,
             "family_sizes": {str(size): count for size, count in found.sizes},
         },
         "leaks": {

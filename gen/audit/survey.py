@@ -54,7 +54,7 @@ class Tally:
 @dataclass(slots=True)
 class Survey:
     """What the pass found. `records` and `unreadable` (by reason) are per file; arrays hold one number per record in reading order,
-    `prompted` the positions of records with a prompt."""
+    `prompted` the positions of records with a prompt; `repeats` counts the copies that a mix made on purpose: no duplicates."""
 
     targets: Sequence[Target]
     records: list[int]
@@ -75,6 +75,7 @@ class Survey:
     contradictions: list[Contradiction] = field(default_factory=list)
     contradicting: int = 0
     simulated: int = 0
+    repeats: int = 0
 
     @property
     def total(self) -> int:
@@ -145,6 +146,9 @@ class Surveyor:
         self._check(place, sample)
         self._count_texts(prompt, reply)
         self._count_fields(record)
+        if _on_purpose(record):
+            survey.repeats += 1
+            return ""
         if self._is_copy(place.target, sample):
             survey.found["copies"].add(place, "exact_duplicate")
         elif contradiction := self._answers.add(place, sample):
@@ -194,3 +198,9 @@ class Surveyor:
             return True
         self._whole.add(key)
         return False
+
+
+def _on_purpose(record: Record) -> bool:
+    """Whether `sluice mix` repeated a sample here: its rows number the copies of one sample."""
+    number = record.fields.get("repeat")
+    return isinstance(number, int) and number > 1 and isinstance(record.fields.get("source"), str)

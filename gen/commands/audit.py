@@ -114,6 +114,8 @@ def _print(found: Audit, criteria: Sequence[Criterion], written: Sequence[Path])
     if found.max_length:
         share = percent(found.truncated / found.records)
         console.print(f"over {found.max_length:,} tokens: {many(found.truncated, 'record')} ({share})", soft_wrap=True)
+    if found.survey.repeats:
+        console.print(f"{many(found.survey.repeats, 'row')} repeated on purpose by a mix: no duplicates", soft_wrap=True)
     listed = findings(found)
     for one in listed:
         _print_finding(console, one, found)

@@ -60,7 +60,8 @@ def warnings(mix: Mix) -> Iterator[str]:
     if mix.simulated:
         yield f"{SIMULATED} ({', '.join(mix.simulated)})"
     if not mix.human_share:
-        yield NO_HUMAN
+        unsaid = [one.name for one in mix.datasets if one.line.human is None and not one.line.held_out]
+        yield NO_HUMAN + (f" (not stated for {', '.join(unsaid)})" if unsaid else "")
     for part in mix.parts["train"]:
         if part.drawn.short:
             yield (
@@ -70,9 +71,12 @@ def warnings(mix: Mix) -> Iterator[str]:
     often = [part.dataset for part in mix.parts["train"] if part.times[1] > WORTHWHILE_REPEATS]
     if often:
         yield f"repeated more than {WORTHWHILE_REPEATS} times, from where on little more is learnt: {', '.join(often)}"
-    for split, ratio in config.split.ratios.items():
-        if ratio and not mix.got(split):
+    for split in config.split.ratios:
+        asked = sum(part.asked for part in mix.parts[split])
+        if split != "train" and not mix.got(split):
             yield f"the {split} split is empty: there are too few families to hold any back"
+        elif split != "train" and any(part.drawn.short for part in mix.parts[split]):
+            yield f"{split} came to {mix.got(split):,} of {many(asked, config.by[:-1])}: more was not held back, and none stands there twice"
     for one in mix.datasets:
         if one.unreadable:
             shown = ", ".join(one.unreadable_lines) + (" …" if one.unreadable > len(one.unreadable_lines) else "")
