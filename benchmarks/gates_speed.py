@@ -92,7 +92,7 @@ def baseline(samples: list[Sample], python: str) -> tuple[str, float]:
         for text in texts:
             plain(text)
         return "n-gram measures in plain Python", len(texts) / (time.process_time() - start)
-    script = Path(__file__).with_name("datatrove_filters.py")
+    script = Path(__file__).with_name("_datatrove_filters.py")
     done = subprocess.run([python, str(script)], input="\n".join(map(json.dumps, texts)), capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{python} could not run datatrove's filters: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
