@@ -320,7 +320,7 @@ def _letters(word: str) -> str:
 def _is_slip(one: str, other: str, names: frozenset[str]) -> bool:
     if abs(len(one) - len(other)) > 1:
         return False
-    if _letters(one) == _letters(other):
+    if len(one) > 1 and _letters(one) == _letters(other):
         swaps = 2 if len(one) >= LONG_WORD and one not in names and other not in names else 1
         return OSA.distance(one, other, score_cutoff=swaps) <= swaps
     if min(len(one), len(other)) < SHORTEST_SLIP or one[0] != other[0] or one in names or other in names:

@@ -117,3 +117,8 @@ def test_the_cheap_question_agrees_on_real_pairs(shared_data: Path) -> None:
         if line:
             one, other = (read(json.loads(line)[side]) for side in "ab")
             assert may_be_same(one, other) or similarity(one, other) == 0.0
+
+
+def test_two_different_letters_are_no_slip_of_the_pen() -> None:
+    assert not same_task("Describe vitamin A.", "Describe vitamin B.")
+    assert similarity(read("A"), read("B")) == similarity(read("B"), read("A")) == 0.0
