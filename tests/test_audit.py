@@ -198,6 +198,14 @@ def test_the_page_escapes_what_records_hold(tmp_path: Path) -> None:
     assert "default-src 'none'" in page
 
 
+def test_shares_on_the_page_are_those_of_all_records(tmp_path: Path) -> None:
+    records = rows(120)
+    for record in records[:30]:
+        record["output"] = "As an expert, " + record["output"]
+    one = audited(tmp_path, a=records)
+    assert "as an expert: 30 (25\u00a0%)" in audit_page("a", one, {})
+
+
 def test_two_audits_give_the_same_figures_and_page(tmp_path: Path) -> None:
     first, second = (audited(tmp_path, train=[*rows(), *rows(5)], test=rows(20, "sleep")) for _ in range(2))
     assert figures(first) == figures(second)

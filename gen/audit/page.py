@@ -86,9 +86,15 @@ def _shape(audit: Audit) -> Iterator[Card]:
     caption = "Good: one hill each. The line below spans the middle 90 %, its mark is the median."
     yield section("lengths", "Lengths", caption, picture(svg, head, rows))
     yield _tokens(audit)
-    yield _bars_card("turns", "Turns", "Answers in a record.", [(f"{turns}", count) for turns, count in sorted(audit.survey.turns.items())])
+    yield _bars_card(
+        "turns",
+        "Turns",
+        "Answers in a record.",
+        [(f"{turns}", count) for turns, count in sorted(audit.survey.turns.items())],
+        audit.records,
+    )
     roles = [(order or "no message", count) for order, count in _ranked(audit.survey.roles)]
-    yield _bars_card("roles", "Roles", "Good: few orders, each ending with the assistant.", roles)
+    yield _bars_card("roles", "Roles", "Good: few orders, each ending with the assistant.", roles, audit.records)
 
 
 def _tokens(audit: Audit) -> Card:
@@ -106,12 +112,14 @@ def _tokens(audit: Audit) -> Card:
 
 def _content(audit: Audit) -> Iterator[Card]:
     survey = audit.survey
-    yield _bars_card("languages", "Languages of the replies", "und: code, numbers or too little to tell.", _ranked(survey.languages))
+    yield _bars_card(
+        "languages", "Languages of the replies", "und: code, numbers or too little to tell.", _ranked(survey.languages), audit.records
+    )
     yield from map(_balance, audit.balances)
     yield _families(audit)
     caption = "Good: no opening stands out."
-    yield _bars_card("prompt-openings", "First words of the prompts", caption, _ranked(survey.prompt_openings))
-    yield _bars_card("reply-openings", "First words of the replies", caption, _ranked(survey.reply_openings))
+    yield _bars_card("prompt-openings", "First words of the prompts", caption, _ranked(survey.prompt_openings), audit.records)
+    yield _bars_card("reply-openings", "First words of the replies", caption, _ranked(survey.reply_openings), audit.records)
 
 
 def _balance(one: Balance) -> Card:
@@ -120,13 +128,13 @@ def _balance(one: Balance) -> Card:
     if len(values) > _BARS:
         values = [*values[: _BARS - 5], *values[-5:]]
         head += f" Shown: the first {_BARS - 5} and the last 5."
-    return _bars_card(f"field-{one.name}", f"Balance of {one.name}", head, values)
+    return _bars_card(f"field-{one.name}", f"Balance of {one.name}", head, values, one.total)
 
 
 def _families(audit: Audit) -> Card:
     sizes = [(f"{size} records", count) for size, count in audit.duplicates.sizes]
     caption = "Prompts with at least 70 % of their content words in common. Good: few families, and small ones."
-    return _bars_card("duplicates", "Near-duplicate families by size", caption, sizes, noun="Families")
+    return _bars_card("duplicates", "Near-duplicate families by size", caption, sizes, sum(count for _, count in sizes), noun="Families")
 
 
 def _to_read(audit: Audit, said: Mapping[Place, Said]) -> Iterator[Card]:
@@ -170,8 +178,8 @@ def _contradictions(audit: Audit, said: Mapping[Place, Said]) -> Card:
     return section("contradictions", "Answers that contradict each other", caption, content, wide=True)
 
 
-def _bars_card(anchor: str, title: str, caption: str, rows: Sequence[tuple[str, int]], *, noun: str = "Records") -> Card:
-    whole = sum(count for _, count in rows)
+def _bars_card(anchor: str, title: str, caption: str, rows: Sequence[tuple[str, int]], whole: int, *, noun: str = "Records") -> Card:
+    """Counts as bars, the shares those of `whole`."""
     svg = bars(title, [Bar(name, count, note=f"{count:,} ({percent(count / max(1, whole))})") for name, count in rows[:_BARS]])
     return section(anchor, title, caption, picture(svg, ("", noun), rows[:100]) if rows else "<p>None.</p>")
 

@@ -76,7 +76,7 @@ def warnings(mix: Mix) -> Iterator[str]:
         if split != "train" and not mix.got(split):
             yield f"the {split} split is empty: there are too few families to hold any back"
         elif split != "train" and any(part.drawn.short for part in mix.parts[split]):
-            yield f"{split} came to {mix.got(split):,} of {many(asked, config.by[:-1])}: more was not held back, and none stands there twice"
+            yield f"{split} has {mix.got(split):,} of {many(asked, config.by[:-1])}: no more was held back, and none stands there twice"
     for one in mix.datasets:
         if one.unreadable:
             shown = ", ".join(one.unreadable_lines) + (" …" if one.unreadable > len(one.unreadable_lines) else "")
