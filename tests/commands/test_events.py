@@ -132,7 +132,8 @@ def test_debug_logs_one_line_per_call_without_prompts_and_keys(
     assert call([*run, "--json"]) == 0
     shown = capsys.readouterr()
     lines = [line for line in shown.err.splitlines() if line.startswith("sluice: debug: ") and " call " in line]
-    assert len(lines) == json.loads(shown.out)["session"]["requests"]
+    requests = json.loads(shown.out)["session"]["requests"]
+    assert 6 < len(lines) <= requests, "a call that is no longer needed at the goal is called off"
     assert "of writer for self_instruct.answer: stop, " in shown.err
     assert "lighthouse" not in shown.err
     assert "GDPR" not in shown.err
