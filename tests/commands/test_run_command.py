@@ -131,3 +131,19 @@ def test_a_signal_ends_it_cleanly_and_the_same_command_goes_on(number: signal.Si
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (again.returncode, again.stderr) == (0, "")
     assert "6 of 6 accepted" in again.stdout
+
+
+def test_the_goal_may_go_up_and_down_and_what_was_made_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["--out", str(tmp_path / "run"), "--cache", str(tmp_path / "c.db"), "--json"]
+    kept: dict[int, bytes] = {}
+    asked = []
+    for goal in (7, 16, 16, 7, 16):
+        file = recipe_in(tmp_path, **{"{per_topic: 3}": f"{{per_topic: {goal}}}", "[GDPR data retention]": "[cheese, bread]"})
+        assert call(["run", str(file), *out]) == 0
+        asked.append(json.loads(capsys.readouterr().out)["session"]["requests"])
+        accepted = (tmp_path / "run" / "accepted.jsonl").read_bytes()
+        assert kept.setdefault(goal, accepted) == accepted
+    ids = {goal: {json.loads(line)["id"] for line in content.splitlines()} for goal, content in kept.items()}
+    assert ids[7] < ids[16]
+    assert asked[0] > 0 < asked[1]
+    assert asked[2:] == [0, 0, 0]
