@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -21,7 +22,8 @@ def main() -> int:
     """Exit status: that of the run."""
     folder = Path(tempfile.mkdtemp(prefix="sluice-demo-")) if "--fresh" in sys.argv else HERE.parent / "runs" / "demo"
     print("$ sluice run examples/demo.yaml\n")
-    status = call(["run", str(HERE / "demo.yaml"), "--out", str(folder), "--cache", str(folder.parent / "cache.db")])
+    out, cache = os.path.relpath(folder), os.path.relpath(folder.parent / "cache.db")
+    status = call(["run", os.path.relpath(HERE / "demo.yaml"), "--out", out, "--cache", cache])
     if status != 0:
         return status
     accepted, rejected = rows(folder / "accepted.jsonl"), rows(folder / "rejected.jsonl")
@@ -31,7 +33,7 @@ def main() -> int:
     heading("rejected")
     for row in next_of_each_gate(rejected):
         text = row["messages"][-1]["content"] if row["messages"] else row.get("text", "")
-        print(f"  {row['gate']}/{row['reason']:<22} {shortened(text, 90)}")
+        print(f"  {row['gate'] + '/' + row['reason']:<28} {shortened(text, 80)}")
     again = next((row for row in accepted if row["attempt"] > 0), None)
     if again:
         heading(f"asked again and accepted ({again['id']}, attempt {again['attempt'] + 1}): sluice show runs/demo {again['id']}")

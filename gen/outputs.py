@@ -51,7 +51,7 @@ class Written:
         yield f"splits by {self.split_by}: {shares}"
         if self.splits.empty:
             yield f"empty, since there are only {self.splits.units} units to keep together: {', '.join(self.splits.empty)}"
-        for export in self.exports:
+        for export in (one for one in self.exports if one.format != "preference"):
             skipped = f"; {len(export.skipped)} left out ({export.skipped[0].reason})" if export.skipped else ""
             yield f"{self.folder / export.folder}: {sum(export.rows.values())} rows of {export.format}{skipped}"
         if self.pairs or self.dropped_pairs:
