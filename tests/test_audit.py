@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import doctest
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gen.audit import answers
 from gen.audit.answers import Answers, contradict, stance
 from gen.audit.figures import figures
 from gen.audit.findings import Finding, findings, where
@@ -232,3 +234,7 @@ def test_equal_names_of_files_are_told_apart_by_their_paths(tmp_path: Path) -> N
         write_jsonl(tmp_path / folder / "train.jsonl", rows(3))
     names = [target.name for target in targets_of([tmp_path / "one", tmp_path / "two" / "train.jsonl"])]
     assert names == [str(tmp_path / "one" / "train.jsonl"), str(tmp_path / "two" / "train.jsonl")]
+
+
+def test_the_examples_in_the_docstrings_hold() -> None:
+    assert doctest.testmod(answers).failed == 0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import doctest
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -7,8 +8,10 @@ from random import Random
 
 import pytest
 
+from gen import simulated
 from gen.errors import RecipeError
 from gen.files import write_jsonl
+from gen.mixing import shares
 from gen.mixing.file import MixFile, load, parse
 from gen.mixing.making import Leaking, Mix, make
 from gen.mixing.shares import by_square_root, by_temperature, draw, normalised, spread
@@ -253,3 +256,7 @@ def test_a_dataset_that_cannot_be_used_names_its_line(text: str, message: str, t
 
 def test_the_shipped_example_is_a_mix() -> None:
     assert load(Path(__file__).parents[1] / "examples" / "mix.yaml").config.name == "support-mix"
+
+
+def test_the_examples_in_the_docstrings_hold() -> None:
+    assert [doctest.testmod(module).failed for module in (shares, simulated)] == [0, 0]
