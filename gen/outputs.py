@@ -105,6 +105,13 @@ def write_all(ledger: Ledger, recipe: Recipe, parts: Parts, folder: Path, *, loc
     )
 
 
+def check_splits(ledger: Ledger, recipe: Recipe) -> None:
+    """Raise RecipeError where the recipe leaves out a split that is locked: better said before anything is paid."""
+    if LOCKED_SPLIT in ledger.splits().values() and LOCKED_SPLIT not in recipe.config.export.split.ratios:
+        problem = f"the {LOCKED_SPLIT} split of this run is locked and cannot be left out: give it a ratio above 0, or take another --out"
+        raise recipe.error(("export", "split", LOCKED_SPLIT), problem)
+
+
 def split_samples(samples: Sequence[Sample], recipe: Recipe, ledger: Ledger) -> tuple[Assignment, int]:
     """A split for each sample, families kept whole and the locked test split kept, and how many groups lie across splits all the same
     (only a sample that came to be related to a locked one can)."""
@@ -114,7 +121,7 @@ def split_samples(samples: Sequence[Sample], recipe: Recipe, ledger: Ledger) -> 
     try:
         assigned = assign(samples, config.ratios, by=config.by, seed=recipe.config.seed, families=components, locked=locked)
     except RecipeError as error:
-        raise recipe.error(("export", "split"), error) from error
+        raise recipe.error(("export",) if error.key == "split" else ("export", "split"), error) from error
     return assigned, len(leaks(samples, assigned.of, components))
 
 

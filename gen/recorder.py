@@ -12,6 +12,9 @@ from gen.ledger import Ledger
 from gen.llm.stats import ClientStats
 from gen.types import Call, Generate, Outcome, Request, Response, Session, digest
 
+# Final errors that lie in the request itself. A model that is not there (404) may be there tomorrow, so it is asked again.
+ABOUT_THE_REQUEST = frozenset({"bad_request", "context_too_long", "content_policy", "request_too_large"})
+
 
 @dataclass
 class Recorder:
@@ -35,7 +38,8 @@ class Recorder:
         try:
             response = await self.client(request)
         except RequestRejected as error:
-            self.fresh_errors.append((_request_digest(request), error.reason, str(error), error.status))
+            if error.reason in ABOUT_THE_REQUEST:
+                self.fresh_errors.append((_request_digest(request), error.reason, str(error), error.status))
             raise
         self.calls[response.key] = Call(
             key=response.key,
@@ -49,10 +53,10 @@ class Recorder:
         )
         return response
 
-    def behind(self, outcomes: Iterable[Outcome]) -> list[Call]:
-        """The calls that these outcomes were made from."""
+    def take_calls(self, outcomes: Iterable[Outcome]) -> list[Call]:
+        """The calls that these outcomes were made from, to be written to the ledger; they are forgotten here."""
         keys = {key for outcome in outcomes for key in outcome.item.provenance.requests}
-        return [self.calls[key] for key in sorted(keys) if key in self.calls]
+        return [self.calls.pop(key) for key in sorted(keys) if key in self.calls]
 
     def take_errors(self) -> list[tuple[str, str, str, int | None]]:
         """The final errors met since this was last asked, to be written to the ledger."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gen.errors import InputError
 from gen.ledger import Ledger
 from gen.plugins import suggest
-from gen.second_chance import worth_another
+from gen.second_chance import may_ask_again
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def choose(ledger: Ledger, *, gates: Collection[str] = (), reasons: Collection[s
             raise InputError(f"--ids {name}: the run has no candidate of that id; ids stand in its rejected.jsonl")
     if ids:
         return {name: rejected[name] for name in ids}
-    unmendable = {outcome.item.id for outcome in ledger.outcomes() if outcome.failure and not worth_another(outcome.failure)}
+    unmendable = {outcome.item.id for outcome in ledger.outcomes() if not may_ask_again(outcome)}
     return {
         name: fate
         for name, fate in rejected.items()

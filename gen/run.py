@@ -52,7 +52,7 @@ class RunResult:
 
     @property
     def goal_reached(self) -> bool:
-        """All accepted that were asked for, and nothing cut the run short: no budget, interrupt or stopped service, also under its pairs."""
+        """All accepted that were asked for, and nothing cut the run short: no budget, interrupt or stopped service, pairs included."""
         return self.accepted >= self.goal and self.stop in ENDED_BY_ITSELF
 
 
@@ -96,11 +96,12 @@ async def run(
     recipe's files. Raises RecipeError and StorageError; a service that stops answering is no error but a reason to stop.
     """
     progress = progress or Progress()
+    parts = build_parts(recipe, sources)
     with exclusive(folder):
         ledger = Ledger(folder / "run.db")
         try:
-            parts = build_parts(recipe, sources)
             claim(ledger, recipe, parts.sources)
+            outputs.check_splits(ledger, recipe)
             ledger.order_again(regenerate)
             return await _run(recipe, parts, ledger, folder, cache_path, progress, interrupt or asyncio.Event())
         finally:
@@ -158,8 +159,8 @@ async def _consume(pipeline: Pipeline, recorder: Recorder, ledger: Ledger, progr
     async def flush() -> None:
         nonlocal waiting, flushed
         batch, waiting, flushed = waiting, [], time.monotonic()
-        calls = recorder.behind(outcome for _, outcome in batch)
-        await asyncio.to_thread(_store, ledger, batch, calls, recorder.take_errors())
+        calls = recorder.take_calls(outcome for _, outcome in batch)
+        await _to_the_end(asyncio.to_thread(_store, ledger, batch, calls, recorder.take_errors()))
 
     try:
         async with aclosing(pipeline.outcomes()) as outcomes:
@@ -170,8 +171,18 @@ async def _consume(pipeline: Pipeline, recorder: Recorder, ledger: Ledger, progr
                 if len(waiting) >= FLUSH_EVERY or time.monotonic() - flushed >= FLUSH_SECONDS:
                     await flush()
     finally:
-        await asyncio.shield(flush())
+        await flush()
     return seen
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await work that an interrupt must not leave half done: it is finished first, then the interrupt goes on."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 def _store(ledger: Ledger, batch: list[tuple[int, Outcome]], calls: list[Call], errors: list[tuple[str, str, str, int | None]]) -> None:
@@ -204,7 +215,7 @@ async def _until_interrupted(work: Coroutine[Any, Any, Result], interrupt: async
 
 def _why_it_ended(ends: list[SequenceEnd], pipeline: Pipeline, interrupt: asyncio.Event) -> tuple[str, str]:
     if interrupt.is_set():
-        return "interrupted", "interrupted; run again to go on, nothing is paid twice"
+        return "interrupted", "interrupted; run again to go on"
     if pipeline.stopped:
         return pipeline.stopped, pipeline.stopped_detail
     short = [end for end in ends if end.accepted < end.goal]

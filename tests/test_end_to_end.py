@@ -244,7 +244,7 @@ async def test_an_interrupt_keeps_everything_and_the_next_run_finishes(tmp_path:
 
 def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
     recipe = tmp_path / "slow.yaml"
-    recipe.write_text(recipe_text(goal="{per_topic: 12}", simulator={"latency_ms": 30, "jitter_ms": 40}), encoding="utf-8")
+    recipe.write_text(recipe_text(goal="{per_topic: 9}", simulator={"latency_ms": 30, "jitter_ms": 40}), encoding="utf-8")
 
     def command(name: str) -> list[str]:
         out = ["--out", str(tmp_path / name), "--cache", str(tmp_path / f"{name}.db"), "--json"]
@@ -252,7 +252,7 @@ def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(tmp_path: Path) -> 
 
     whole = json.loads(subprocess.run(command("whole"), check=True, capture_output=True, cwd=ROOT).stdout)
     sent = 0
-    for step in range(3):
+    for step in range(2):
         victim = subprocess.Popen(command("killed"), stdout=subprocess.PIPE, cwd=ROOT)
         database, deadline = tmp_path / "killed.db-wal", time.monotonic() + 20
         while victim.poll() is None and time.monotonic() < deadline:

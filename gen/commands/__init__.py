@@ -72,6 +72,9 @@ def call(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing to say, nowhere to say it
         return EXIT_DONE
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more when it flushes at its end
+        return _complain(f"cannot write{f' {error.filename}' if error.filename else ' the output'}: {error.strerror or error}")
 
 
 def _complain(message: str) -> int:

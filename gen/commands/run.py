@@ -33,7 +33,7 @@ def command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live view; the end only.")] = False,
     json_events: Annotated[str, typer.Option(help="Write progress as JSON lines to this file; - for standard output.")] = "",
 ) -> int:
-    """Run a recipe until its goal is met, or say honestly why it stopped. Run it again to resume: nothing is paid twice.
+    """Run a recipe until its goal is met, or say honestly why it stopped. Run it again to resume: what was answered is not asked again.
 
     Exit status: 0 goal reached, 1 fell short, 2 wrong input, 130 interrupted.
     """
@@ -88,7 +88,7 @@ def run_until_done(
 def _end_at_once(_number: int, _frame: object) -> None:
     """Leave without tidying up: whatever was paid for is on disk, as after a kill."""
     show_cursor = "\r\033[K\033[?25h" if sys.stderr.isatty() else ""
-    os.write(sys.stderr.fileno(), f"{show_cursor}sluice: ended at once; run again to go on, nothing is paid twice\n".encode())
+    os.write(sys.stderr.fileno(), f"{show_cursor}sluice: ended at once; run again to go on\n".encode())
     os._exit(EXIT_INTERRUPTED)
 
 
@@ -107,7 +107,9 @@ def closing(result: RunResult) -> str:
         lines.append(f"  and {len(short) - 12} more sequences")
     lines += [f"  {line}" for line in result.written.lines()]
     if result.stop == "interrupted":
-        lines.append(f"stopped; everything is kept in {result.folder}. Run the same command again to go on: nothing is paid twice.")
+        lines.append(
+            f"stopped; everything is kept in {result.folder}. Run the same command again to go on: only what was in flight is asked again."
+        )
     elif not result.goal_reached:
         lines.append("run again to go on: a larger budget, another goal or other gates may be set in the recipe.")
     return "\n".join(lines)
