@@ -27,8 +27,8 @@ from gen.gates.contamination import Contamination
 from gen.gates.exact_dup import ExactDup
 from gen.gates.near_dup import NearDup
 from gen.gates.novelty import Novelty
-from gen.minhash import BANDS, ROWS, content_words, families, near_duplicates
-from gen.rouge import coded, nearest_coded
+from gen.likeness.minhash import BANDS, ROWS, content_words, families, near_duplicates
+from gen.likeness.rouge import coded, nearest_coded
 from gen.types import Message, Sample
 
 PRIME = 2**61 - 1

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from gen.resources import resource
-from gen.templating import Encoded, open_templating
+from gen.templates.templating import Encoded, open_templating
 from gen.types import Message, Sample
 
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
@@ -73,7 +73,7 @@ def main() -> None:
             "apply_chat_template, one by one": lambda: [theirs.apply_chat_template(chat, tokenize=True) for chat in plain],
             "apply_chat_template, whole list": lambda: theirs.apply_chat_template(plain, tokenize=True),
             "render, then encode_batch": rendered_batch,
-            "gen.templating, with loss mask": ours,
+            "gen.templates.templating, with loss mask": ours,
         }
     )
     base = taken["apply_chat_template, one by one"]

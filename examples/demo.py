@@ -13,7 +13,7 @@ import datasets
 
 from gen.commands import call
 from gen.resources import resource
-from gen.template_check import decode_row
+from gen.templates.template_check import decode_row
 
 HERE = Path(__file__).resolve().parent
 

@@ -17,7 +17,7 @@ from gen.errors import InputError, RecipeError
 from gen.figures.whole import figures_of
 from gen.files import write_jsonl, write_text
 from gen.ledger import Ledger
-from gen.minhash import families
+from gen.likeness.minhash import families
 from gen.pack_options import SHIPPED_TOKENIZER, packed_exporter, tokenizer_title
 from gen.parts import Parts
 from gen.prompts import load

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from gen import plugins
-from gen.chat_template import NAMED
 from gen.errors import InputError, RecipeError
 from gen.recipe import Recipe
 from gen.resources import resource
+from gen.templates.chat_template import NAMED
 
 SHIPPED_TOKENIZER = "shipped"  # the small one in data/
 DEFAULT_MAX_LENGTH = 2048

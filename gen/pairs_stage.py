@@ -18,13 +18,13 @@ from pathlib import Path
 from gen import outputs
 from gen.errors import InputError, ServiceStopped
 from gen.ledger import Ledger
+from gen.likeness.rouge import rouge_l
 from gen.llm.cache import Cache
 from gen.llm.client import Client
 from gen.parts import Parts, build_parts
 from gen.pipeline import NamedGate
 from gen.recipe import Recipe, load, parse
 from gen.recorder import Recorder, session_of
-from gen.rouge import rouge_l
 from gen.run_folder import exclusive, kept_sources, open_ledger
 from gen.text import normalise
 from gen.types import Dropped, Generate, Message, Outcome, Preference, Sample, Session

@@ -17,7 +17,7 @@ from gen.audit.targets import Place, targets_of
 from gen.audit.texts import texts_behind
 from gen.errors import InputError
 from gen.files import write_jsonl
-from gen.templating import open_templating
+from gen.templates.templating import open_templating
 from gen.types import Message, Sample
 
 THINGS = "otter badger heron falcon beetle walrus lemur gecko marmot osprey tapir viper weasel bison condor dingo ferret ibis jackal koala"

@@ -11,21 +11,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # From the ground up. A name is a module of gen/ or a room (a folder, with everything in it).
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"types", "errors", "resources", "concurrency", "files", "bounds", "whole_folder"}),
-    # pure building blocks: text, packing, patterns, prompts, plots
-    frozenset({"prompts", "plugins", "text", "packing", "plots", "card", "replies", "rouge", "splits", "markup", "conversation", "turns"})
-    | frozenset({"folding", "language", "minhash", "same_task", "refusals", "pii_patterns", "secret_patterns", "national_ids", "spans"})
-    | frozenset({"redaction", "overlap", "harm_lexicon", "candidates", "chat_template", "loss_mask", "tokenizer", "templating"})
-    | frozenset({"yaml_config", "packed_set", "template_check", "packed_look"}),
+    frozenset({"types", "errors", "resources", "concurrency", "files", "whole_folder", "bounds"}),
+    # pure building blocks: text and its likeness, patterns, packing, templates, prompts, plots
+    frozenset({"text", "folding", "language", "likeness", "patterns", "turns", "replies", "markup", "conversation", "candidates"})
+    | frozenset({"packing", "splits", "templates", "prompts", "plugins", "plots", "card", "yaml_config"}),
     frozenset({"recipe", "simulator", "records"}),
-    frozenset({"llm", "ledger", "record", "asking", "opinions", "second_chance", "figures", "answering", "raw_prompt"}),
+    frozenset({"llm", "ledger", "record", "figures", "asking", "answering", "opinions", "second_chance"}),
     frozenset({"sources", "strategies", "gates", "judges", "pairs", "exporters", "sequences", "simulated"}),
     frozenset({"pipeline", "pack_options"}),
     frozenset({"parts"}),
-    frozenset(
-        {"run", "run_folder", "outputs", "pairs_stage", "recorder", "preview", "gate_file", "regenerate", "approval", "pack_source", "lab"}
-    )
-    | frozenset({"mixing", "audit", "rehearsal", "estimate"}),
+    frozenset({"run", "run_folder", "outputs", "recorder", "pairs_stage", "preview", "rehearsal", "estimate", "regenerate", "gate_file"})
+    | frozenset({"approval", "lab", "pack_source", "mixing", "audit"}),
     frozenset({"commands"}),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gen.audit.survey import Survey
 from gen.audit.targets import Place
-from gen.minhash import near_duplicates
+from gen.likeness.minhash import near_duplicates
 
 ALIKE = 0.7  # Jaccard similarity of content words, as in the gate near_dup and in every split of Sluice
 _LARGEST = 5

@@ -15,7 +15,7 @@ from gen.audit.duplicates import Duplicates, find_duplicates
 from gen.audit.survey import MAX_VALUES, Survey, Surveyor
 from gen.audit.targets import Place, Target
 from gen.errors import InputError
-from gen.templating import Templating
+from gen.templates.templating import Templating
 
 # Iglewicz and Hoaglin 1993, "How to Detect and Handle Outliers": a modified z-score beyond 3.5. Lengths are compared by their logarithm.
 OUTLIER_SCORE = 3.5

@@ -13,11 +13,11 @@ from typing import Any
 from gen import plugins
 from gen.audit.answers import Answers, Contradiction
 from gen.audit.targets import Place, Target
-from gen.chat_template import Unfit
 from gen.language import detect
 from gen.records import Record, Unreadable, read_records
 from gen.simulated import of_simulated_run, says_simulated
-from gen.templating import Templating
+from gen.templates.chat_template import Unfit
+from gen.templates.templating import Templating
 from gen.text import count_words, estimate_tokens, normalise, words
 from gen.turns import part
 from gen.types import Sample

@@ -28,7 +28,7 @@ from gen.files import write_text
 from gen.markup import cut, visible
 from gen.pack_options import tokenizer_place, tokenizer_title
 from gen.run_folder import open_ledger
-from gen.templating import Templating, open_templating
+from gen.templates.templating import Templating, open_templating
 
 EXIT_DONE, EXIT_ISSUES = 0, 1
 _CONTRADICTIONS_NAMED, _QUOTED = 3, 100

@@ -24,12 +24,12 @@ from gen.files import write_jsonl, write_text
 from gen.markup import visible
 from gen.pack_options import DEFAULT_MAX_LENGTH, SHIPPED_TOKENIZER, packing_options, tokenizer_title
 from gen.pack_source import EVERY_SPLIT, DatasetFile, run_samples
-from gen.packed_look import LEGEND, first_row, look
-from gen.packed_set import Layout
 from gen.records import Unreadable
 from gen.run_folder import exclusive, open_ledger
-from gen.template_check import check_page, template_check
-from gen.templating import SpecialTokens, Templating, TrainOn, open_templating
+from gen.templates.packed_look import LEGEND, first_row, look
+from gen.templates.packed_set import Layout
+from gen.templates.template_check import check_page, template_check
+from gen.templates.templating import SpecialTokens, Templating, TrainOn, open_templating
 from gen.types import Sample
 
 EXIT_DONE, EXIT_UNREADABLE_LINES = 0, 1

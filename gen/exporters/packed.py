@@ -18,13 +18,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gen.chat_template import Unfit
 from gen.conversation import Skipped
 from gen.errors import InputError
 from gen.files import write_jsonl, write_text
-from gen.packed_set import COLUMNS, Layout, TokenFile, rows, write_set
 from gen.packing import Rows, efficiency, lower_bound, pack_lengths
-from gen.templating import Encoded, SpecialTokens, Templating, TrainOn, open_templating
+from gen.templates.chat_template import Unfit
+from gen.templates.packed_set import COLUMNS, Layout, TokenFile, rows, write_set
+from gen.templates.templating import Encoded, SpecialTokens, Templating, TrainOn, open_templating
 from gen.types import Sample
 from gen.whole_folder import replacing_folder
 
@@ -79,7 +79,7 @@ class PackReport:
 
 @dataclass(frozen=True)
 class Packed:
-    """Rows of token ids: `input_ids`, `labels`, `seq_lengths`, `position_ids` (see gen.packed_set for the other layouts).
+    """Rows of token ids: `input_ids`, `labels`, `seq_lengths`, `position_ids` (see gen.templates.packed_set for the other layouts).
 
     >>> from gen.resources import resource
     >>> from gen.types import Message
@@ -228,7 +228,7 @@ def pack_samples(
 ) -> PackReport:
     """Template, mask and pack `samples` into rows of at most `max_length` tokens, written to the folder `out`.
 
-    The options are those of gen.templating.open_templating; `layout` is one of gen.packed_set.COLUMNS; `seed` orders the rows.
+    The options are those of `open_templating`; `layout` is one of `COLUMNS`; `seed` orders the rows.
     Raises InputError for options, tokenizers, templates and samples that cannot be used, StorageError when `out` cannot be written.
     """
     try:

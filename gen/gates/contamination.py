@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gen.errors import InputError
-from gen.overlap import Benchmark, build_index, hashed_words, join, load_index, read_index
+from gen.likeness.overlap import Benchmark, build_index, hashed_words, join, load_index, read_index
 from gen.plugins import suggest
 from gen.resources import resource
 from gen.turns import On, part
@@ -22,9 +22,9 @@ class Contamination:
     """Rejects a sample that repeats a benchmark's item: `benchmark_overlap`, the detail names the item and how much of it is covered.
 
     An item is held when 35 % of its rare word 4-grams are in the text with 8 hits or more, or 60 % with 4 or more, or when it is short
-    and stands there word by word; the bounds are explained in `gen.overlap`. Case, white space, moved sentences and an inserted word
-    here and there don't hide it; changed names or numbers still count as the item. `benchmarks` are indexes that ship with Sluice (or
-    `*.ngrams.jsonl.gz` files of that name in `data/benchmarks`); `files` are your own: JSON Lines with a `text` field (`id` if there is
+    and stands there word by word; the bounds are explained in `gen.likeness.overlap`. Case, white space, moved sentences and an
+    inserted word here and there don't hide it; changed names or numbers still count as the item. `benchmarks` are indexes that ship
+    with Sluice (or `*.ngrams.jsonl.gz` files of that name in `data/benchmarks`); `files` are your own: JSON Lines with a `text` field (`id` if there is
     one), or, by any other suffix, one item a line. `on` says what is searched; by default both sides, as answers leak too. The first
     200,000 characters of a text are searched.
 

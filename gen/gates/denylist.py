@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gen.errors import InputError
-from gen.redaction import Side, text_of
+from gen.patterns.redaction import Side, text_of
 from gen.types import Sample, Verdict, kept, rejected
 
 # A word is a run of letters, digits and underscores, as \w has them; scripts written without spaces are taken character by character,

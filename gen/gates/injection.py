@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gen.folding import fold
-from gen.redaction import Side, text_of
+from gen.patterns.redaction import Side, text_of
 from gen.types import Sample, Verdict, kept, rejected
 
 

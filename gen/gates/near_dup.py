@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from gen.minhash import BANDS, ROWS, Index, Scheme
-from gen.same_task import may_be_same, read, similarity, unpack
+from gen.likeness.minhash import BANDS, ROWS, Index, Scheme
+from gen.likeness.same_task import may_be_same, read, similarity, unpack
 from gen.turns import On, part
 from gen.types import Sample, Verdict, kept, rejected
 
@@ -21,7 +21,7 @@ class NearDup:
     """Rejects a sample that asks for the same task as an accepted one: `near_duplicate`, the detail names its id and the similarity.
 
     Candidates come from a MinHash index over content words (`bands` × `rows`; 25 × 5 finds .99 of the pairs at Jaccard .7 and all but
-    one in 50,000 at .9). `gen.same_task` then decides: another number, name, negation or replaced word is another task, and
+    one in 50,000 at .9). `gen.likeness.same_task` then decides: another number, name, negation or replaced word is another task, and
     `threshold` is the share of content words both must have (0.7, the usual bound for near-duplicates: Lee et al. 2022 use .8 on
     longer texts). `on` says what is compared: the instruction (all user turns), the reply or both.
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gen.rouge import coded, nearest_coded
+from gen.likeness.rouge import coded, nearest_coded
 from gen.turns import part
 from gen.types import Sample, Verdict, kept, rejected
 

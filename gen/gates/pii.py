@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import get_args
 
-from gen.pii_patterns import KINDS, Kind, find_pii
-from gen.redaction import Action, Side, number_of, verdict
+from gen.patterns.pii import KINDS, Kind, find_pii
+from gen.patterns.redaction import Action, Side, number_of, verdict
 from gen.types import Sample, Verdict
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gen.language import english_words
-from gen.refusals import REFUSED_FROM, refusal_weight
+from gen.patterns.refusals import REFUSED_FROM, refusal_weight
 from gen.text import code_share, contents, count_words, lines, words
 from gen.types import Sample, Verdict, kept, rejected
 

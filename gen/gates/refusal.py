@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gen.refusals import REFUSED_FROM, goes_on, refusal_weight
+from gen.patterns.refusals import REFUSED_FROM, goes_on, refusal_weight
 from gen.text import contents
 from gen.types import Sample, Verdict, kept, rejected
 
@@ -14,7 +14,7 @@ class Refusal:
     """Rejects replies that decline (`refusal`) and, unless `partial` is false, those that decline and then answer something else or only
     a part (`partial_refusal`). An honest "I don't know" is no refusal, nor is putting a false premise right.
 
-    English by weighted signals, some twenty-five other languages by their usual phrases: see `gen.refusals`.
+    English by weighted signals, some twenty-five other languages by their usual phrases: see `gen.patterns.refusals`.
     Reasons: `refusal`, `partial_refusal`.
 
     >>> from gen.types import Message

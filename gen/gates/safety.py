@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gen.harm_lexicon import Hit, Lexicon, Phrases, Stems, lexicon, participles, stems
-from gen.redaction import Side, looked_at, text_of
+from gen.patterns.harm_lexicon import Hit, Lexicon, Phrases, Stems, lexicon, participles, stems
+from gen.patterns.redaction import Side, looked_at, text_of
 from gen.types import Sample, Verdict, kept, rejected
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gen.redaction import Action, Side, verdict
-from gen.secret_patterns import find_secrets
+from gen.patterns.redaction import Action, Side, verdict
+from gen.patterns.secrets import find_secrets
 from gen.types import Sample, Verdict
 
 

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from gen.errors import InputError
-from gen.minhash import families, near_duplicates
+from gen.likeness.minhash import families, near_duplicates
 from gen.mixing.file import MixFile
 from gen.mixing.reading import Item, prompts_of
 from gen.records import Unreadable

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from gen.chat_template import NAMED, Unfit
 from gen.conversation import as_dicts
 from gen.errors import InputError
 from gen.mixing.dividing import Against, Pair, check_against, divide
@@ -18,7 +17,8 @@ from gen.mixing.shares import Drawn, by_square_root, by_temperature, draw, norma
 from gen.pack_options import tokenizer_place
 from gen.parts import largest_remainder
 from gen.recipe import SPLITS
-from gen.templating import open_templating
+from gen.templates.chat_template import NAMED, Unfit
+from gen.templates.templating import open_templating
 from gen.text import estimate_tokens
 from gen.types import Sample
 

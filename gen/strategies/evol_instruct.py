@@ -21,8 +21,8 @@ from gen.answering import MAX_INSTRUCTION_CHARACTERS, Answering, after, feedback
 from gen.asking import Asking, Reply
 from gen.bounds import check_bounds
 from gen.errors import RecipeError
+from gen.patterns.refusals import REFUSED_FROM, refusal_weight
 from gen.prompts import load
-from gen.refusals import REFUSED_FROM, refusal_weight
 from gen.replies import parse_json
 from gen.second_chance import Feedback, sampling_for
 from gen.text import count_words, words

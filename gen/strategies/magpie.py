@@ -18,8 +18,8 @@ from gen.asking import Asking, Reply
 from gen.bounds import check_bounds
 from gen.errors import InputError, RecipeError
 from gen.prompts import load
-from gen.raw_prompt import RawPrompts, open_raw_prompts
 from gen.second_chance import sampling_for
+from gen.templates.raw_prompt import RawPrompts, open_raw_prompts
 from gen.types import EMPTY, Generate, Json, Malformed, Message, Pool, Sample, Sampling, Sources, Task, Turn
 
 

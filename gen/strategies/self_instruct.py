@@ -17,8 +17,8 @@ from gen.answering import MAX_INSTRUCTION_CHARACTERS, Answering, feedback_of, in
 from gen.asking import Asking, Reply
 from gen.bounds import check_bounds
 from gen.concurrency import together
+from gen.likeness.rouge import nearest
 from gen.prompts import load
-from gen.rouge import nearest
 from gen.second_chance import Feedback, sampling_for
 from gen.types import Generate, Json, Malformed, Pool, Sample, Sampling, SeedTask, Task, Turn
 

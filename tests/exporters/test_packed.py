@@ -10,14 +10,14 @@ from typing import Any
 import datasets
 import pytest
 
-from gen import packed_set
 from gen.conversation import Skipped
 from gen.errors import InputError, StorageError
 from gen.exporters.packed import PLUGIN, Packed, pack_samples
-from gen.packed_set import IGNORED
 from gen.resources import resource
-from gen.template_check import decode_row
-from gen.tokenizer import load_tokenizer
+from gen.templates import packed_set
+from gen.templates.packed_set import IGNORED
+from gen.templates.template_check import decode_row
+from gen.templates.tokenizer import load_tokenizer
 from gen.types import Message, Provenance, Sample
 
 TOKENIZER = resource("data", "tokenizer")

@@ -1,4 +1,4 @@
-"""Tests of gen/gates/pii.py, gen/pii_patterns.py and gen/national_ids.py."""
+"""Tests of gen/gates/pii.py, gen/patterns/pii.py and gen/patterns/national_ids.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gen.errors import RecipeError
-from gen.pii_patterns import find_pii
+from gen.patterns.pii import find_pii
 from gen.plugins import build
 from gen.types import Message, Sample
 

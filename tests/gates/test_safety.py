@@ -1,4 +1,4 @@
-"""Tests of gen/gates/safety.py and gen/harm_lexicon.py."""
+"""Tests of gen/gates/safety.py and gen/patterns/harm_lexicon.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gen.harm_lexicon import lexicon, stem, stems
+from gen.patterns.harm_lexicon import lexicon, stem, stems
 from gen.plugins import build
 from gen.types import Message, Sample
 

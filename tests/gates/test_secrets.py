@@ -1,4 +1,4 @@
-"""Tests of gen/gates/secrets.py and gen/secret_patterns.py. Every key here was made up: none was ever issued."""
+"""Tests of gen/gates/secrets.py and gen/patterns/secrets.py. Every key here was made up: none was ever issued."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from gen.patterns.secrets import find_secrets
 from gen.plugins import build
-from gen.secret_patterns import find_secrets
 from gen.types import Message, Sample
 
 LETTERS = string.ascii_letters + string.digits

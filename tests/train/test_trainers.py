@@ -19,7 +19,7 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, Qwen2Conf
 
 from gen.exporters.packed import pack_samples  # noqa: E402
 from gen.resources import resource  # noqa: E402
-from gen.templating import Encoded, open_templating  # noqa: E402
+from gen.templates.templating import Encoded, open_templating  # noqa: E402
 from gen.types import Message, Sample  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("default")  # the trainers' own

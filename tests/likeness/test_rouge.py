@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gen.rouge import coded, nearest, nearest_coded, rouge_l
+from gen.likeness.rouge import coded, nearest, nearest_coded, rouge_l
 
 sentences = st.lists(st.sampled_from(["red", "green", "blue", "black", "white"]), min_size=1, max_size=12)
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from gen.spans import Span, disjoint
+from gen.patterns.spans import Span, disjoint
 
 
 class KeyFormat(NamedTuple):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gen.packed_set import COLUMNS, IGNORED, Layout, TokenFile, rows
+from gen.templates.packed_set import COLUMNS, IGNORED, Layout, TokenFile, rows
 
 
 def tokens(folder: Path) -> TokenFile:

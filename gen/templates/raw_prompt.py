@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gen.chat_template import ChatTemplate, Unfit
 from gen.errors import InputError
 from gen.resources import resource
-from gen.tokenizer import ChatTokenizer, load_tokenizer
+from gen.templates.chat_template import ChatTemplate, Unfit
+from gen.templates.tokenizer import ChatTokenizer, load_tokenizer
 from gen.types import EMPTY, Message
 
 SHIPPED = "shipped"  # the tokenizer in data/tokenizer, whose template is ChatML

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from gen.errors import StorageError
 from gen.markup import visible
-from gen.template_check import Run, decode_row
-from gen.tokenizer import ChatTokenizer
+from gen.templates.template_check import Run, decode_row
+from gen.templates.tokenizer import ChatTokenizer
 
 LEGEND = "{+trained on+}, [control token]"
 _SAMPLES_SHOWN = 2

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gen.chat_template import ChatTemplate, Unfit
-from gen.loss_mask import Rendered, TurnFinder
+from gen.templates.chat_template import ChatTemplate, Unfit
+from gen.templates.loss_mask import Rendered, TurnFinder
 from gen.types import Message
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent
 
 
 def finder(name: str) -> TurnFinder:

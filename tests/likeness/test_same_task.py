@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gen.same_task import MAX_CHARS, may_be_same, read, same_task, similarity, unpack
+from gen.likeness.same_task import MAX_CHARS, may_be_same, read, same_task, similarity, unpack
 
 POEM = "Write a short poem about the harbour of Lisbon in winter, in two stanzas."
 RULES = (

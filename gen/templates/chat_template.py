@@ -2,8 +2,8 @@
 
 The environment is the one that published chat templates are written for: blocks trimmed, `break` and `continue`, a `tojson` that
 keeps Unicode, `raise_exception`, `strftime_now`, and `{% generation %}` (taken as plain text here: the loss mask is found without
-markers, see gen.loss_mask). A template is code from somebody else, so it runs in Jinja's immutable sandbox. A template that asks for
-today's date would make another training set every day, so `strftime_now` answers with a fixed one.
+markers, see gen.templates.loss_mask). A template is code from somebody else, so it runs in Jinja's immutable sandbox. One that asks
+for today's date would make another training set every day, so `strftime_now` answers with a fixed one.
 """
 
 from __future__ import annotations

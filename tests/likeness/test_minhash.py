@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gen.minhash import Index, Scheme, content_words, families, near_duplicates
+from gen.likeness.minhash import Index, Scheme, content_words, families, near_duplicates
 
 WORDS = [f"word{number}" for number in range(400)]
 

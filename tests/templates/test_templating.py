@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoTokenizer
 
-from gen.chat_template import Unfit
 from gen.errors import InputError
-from gen.loss_mask import Rendered
 from gen.resources import resource
-from gen.templating import Encoded, Templating, open_templating
+from gen.templates.chat_template import Unfit
+from gen.templates.loss_mask import Rendered
+from gen.templates.templating import Encoded, Templating, open_templating
 from gen.types import Message, Sample
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent
 CHATML_SOURCE = (TEMPLATES / "chatml.jinja").read_text(encoding="utf-8")
 
 CHATML = ("<|im_start|>", "<|im_end|>")

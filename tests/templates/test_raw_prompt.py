@@ -10,11 +10,11 @@ import pytest
 from tokenizers import AddedToken, Tokenizer
 
 from gen.errors import InputError
-from gen.raw_prompt import open_raw_prompts
 from gen.resources import resource
+from gen.templates.raw_prompt import open_raw_prompts
 from gen.types import Message
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent
 SYSTEM, USER, ASSISTANT = Message("system", "Be kind."), Message("user", "Hello?"), Message("assistant", "Hi!")
 
 CHATML = ["<|im_start|>", "<|im_end|>"]

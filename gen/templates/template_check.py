@@ -16,10 +16,10 @@ from typing import Any
 
 from rich.text import Text
 
-from gen.chat_template import Unfit
-from gen.packed_set import IGNORED
-from gen.templating import Templating
-from gen.tokenizer import ChatTokenizer, load_tokenizer
+from gen.templates.chat_template import Unfit
+from gen.templates.packed_set import IGNORED
+from gen.templates.templating import Templating
+from gen.templates.tokenizer import ChatTokenizer, load_tokenizer
 from gen.types import Sample
 
 _STYLE = (

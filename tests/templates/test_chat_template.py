@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from gen.chat_template import NAMED, ChatTemplate, Unfit, named_template
 from gen.errors import InputError
+from gen.templates.chat_template import NAMED, ChatTemplate, Unfit, named_template
 from gen.types import Message
 
 CHAT = (Message("user", "Hello"), Message("assistant", "Good day"))

@@ -146,7 +146,7 @@ def read_index(path: Path) -> Benchmark:
         return load_index(json.loads(line) for line in text.splitlines() if line.strip())
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise InputError(f"benchmark index {path}: {reason}; it should be written by gen.overlap.build_index") from error
+        raise InputError(f"benchmark index {path}: {reason}; it should be written by gen.likeness.overlap.build_index") from error
 
 
 def _assemble(items: list[str], grams: list[Grams], shorts: list[tuple[int, int, int]]) -> Benchmark:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
-from gen.spans import Span, substitute
+from gen.patterns.spans import Span, substitute
 from gen.types import Message, Sample, Verdict, kept, rejected
 
 Action = Literal["reject", "redact", "replace"]

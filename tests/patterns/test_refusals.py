@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gen.refusals import REFUSED_FROM, goes_on, refusal_weight
+from gen.patterns.refusals import REFUSED_FROM, goes_on, refusal_weight
 
 
 @pytest.mark.parametrize(

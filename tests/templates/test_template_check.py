@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gen.resources import resource
-from gen.template_check import check_page, check_text, template_check
-from gen.templating import open_templating
+from gen.templates.template_check import check_page, check_text, template_check
+from gen.templates.templating import open_templating
 from gen.types import Message, Sample
 
 TEMPLATING = open_templating(resource("data", "tokenizer"))

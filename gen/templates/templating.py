@@ -25,10 +25,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gen.chat_template import NAMED, ChatTemplate, Unfit, named_template
 from gen.errors import InputError
-from gen.loss_mask import Rendered, Turn, TurnFinder
-from gen.tokenizer import ChatTokenizer, Piece, Special, load_tokenizer
+from gen.templates.chat_template import NAMED, ChatTemplate, Unfit, named_template
+from gen.templates.loss_mask import Rendered, Turn, TurnFinder
+from gen.templates.tokenizer import ChatTokenizer, Piece, Special, load_tokenizer
 from gen.types import EMPTY, Message, Sample
 
 TrainOn = Literal["all", "last"]
@@ -232,8 +232,8 @@ def open_templating(
 ) -> Templating:
     """Load a tokenizer and choose its template.
 
-    `tokenizer` is a folder or a name on the Hub; `chat_template` one of gen.chat_template.NAMED or a Jinja file, for models without
-    one of their own; `special_tokens` says what becomes of a sample whose text holds a control token: encoded `as_text`, or dropped
+    `tokenizer` is a folder or a name on the Hub; `chat_template` one of `chat_template.NAMED` or a Jinja file, for models that
+    have none; `special_tokens` says what becomes of a sample whose text holds a control token: encoded `as_text`, or dropped
     (`refuse`); `day` is the date for templates that ask; `options` are further variables such as `enable_thinking`.
 
     Raises InputError for a tokenizer or template that cannot be used, naming what would be right.

@@ -1,4 +1,4 @@
-"""Tests of gen/spans.py and gen/redaction.py."""
+"""Tests of gen/patterns/spans.py and gen/patterns/redaction.py."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gen.redaction import looked_at, marker, number_of
-from gen.spans import Span, disjoint, substitute
+from gen.patterns.redaction import looked_at, marker, number_of
+from gen.patterns.spans import Span, disjoint, substitute
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 9)), max_size=12))

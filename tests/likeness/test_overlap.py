@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gen.errors import InputError
-from gen.overlap import BOILERPLATE_ITEMS, Benchmark, build_index, hashed_words, join, load_index, read_index
+from gen.likeness.overlap import BOILERPLATE_ITEMS, Benchmark, build_index, hashed_words, join, load_index, read_index
 
 QUESTION = (
     "A lighthouse keeper climbs 212 steps each evening and rests on every landing, of which there are seven. How many steps lie between?"

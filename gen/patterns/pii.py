@@ -17,8 +17,8 @@ from typing import Literal, get_args
 import phonenumbers
 from stdnum import bitcoin, iban, luhn
 
-from gen.national_ids import find_national_ids
-from gen.spans import Span, disjoint
+from gen.patterns.national_ids import find_national_ids
+from gen.patterns.spans import Span, disjoint
 
 Kind = Literal[
     "email",

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
 
-from gen.chat_template import ChatTemplate, Unfit
+from gen.templates.chat_template import ChatTemplate, Unfit
 from gen.types import Message
 
 _SHAPES = 4096  # literals kept; a shape is a few hundred bytes
