@@ -24,9 +24,9 @@ class Contamination:
     An item is held when 35 % of its rare word 4-grams are in the text with 8 hits or more, or 60 % with 4 or more, or when it is short
     and stands there word by word; the bounds are explained in `gen.likeness.overlap`. Case, white space, moved sentences and an
     inserted word here and there don't hide it; changed names or numbers still count as the item. `benchmarks` are indexes that ship
-    with Sluice (or `*.ngrams.jsonl.gz` files of that name in `data/benchmarks`); `files` are your own: JSON Lines with a `text` field (`id` if there is
-    one), or, by any other suffix, one item a line. `on` says what is searched; by default both sides, as answers leak too. The first
-    200,000 characters of a text are searched.
+    with Sluice (or `*.ngrams.jsonl.gz` files of that name in `data/benchmarks`); `files` are your own: JSON Lines with a `text` field
+    (`id` if there is one), or, by any other suffix, one item a line. `on` says what is searched; by default both sides, as answers leak
+    too. The first 200,000 characters of a text are searched.
 
     >>> from gen.types import Message
     >>> trip = "Compose an engaging travel blog post about a recent trip to Hawaii, highlighting cultural experiences"
