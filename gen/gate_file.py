@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gen.errors import InputError
 from gen.files import json_line, replacing
 from gen.pipeline import NamedGate
 from gen.records import Record, Unreadable, read_records
 from gen.types import Message, Sample, Verdict
 
+OUTPUTS = ("accepted.jsonl", "rejected.jsonl", "unreadable.jsonl")
 FATE_KEYS = ("gate", "reason", "detail", "reasons")
 PROGRESS_EVERY = 1000  # records between two calls of `progress`
 
@@ -39,14 +41,13 @@ def gate_file(path: Path, out: Path, gates: Sequence[NamedGate], *, progress: Ca
     """Write `out`/accepted.jsonl (the input's lines as they came; a redacting gate's replacement as `messages` beside them),
     rejected.jsonl (with gate, reason, detail, reasons) and unreadable.jsonl (line, reason, detail).
 
-    All three appear together at the end, or none. Raises InputError when the file cannot be read, StorageError when `out` cannot be
-    written.
+    All three appear together at the end, or none. Raises InputError when the file cannot be read or would be overwritten, or when `out`
+    is a run's folder; StorageError when `out` cannot be written.
     """
+    _refuse_to_overwrite(path, out)
     counts = GateCounts()
     with ExitStack() as stack:
-        accepted, rejected, unreadable = (
-            stack.enter_context(replacing(out / f"{name}.jsonl")) for name in ("accepted", "rejected", "unreadable")
-        )
+        accepted, rejected, unreadable = (stack.enter_context(replacing(out / name)) for name in OUTPUTS)
         for record in read_records(path):
             if isinstance(record, Unreadable):
                 counts.unreadable += 1
@@ -94,6 +95,15 @@ def rejected_row(record: Record, failed: Sequence[Verdict]) -> dict[str, Any]:
         fields["input_fields" if "input" in fields else "input"] = moved
     fate = {"gate": failed[0].gate, "reason": failed[0].reason, "detail": failed[0].detail}
     return fields | fate | {"reasons": [f"{verdict.gate}/{verdict.reason}" for verdict in failed]}
+
+
+def _refuse_to_overwrite(path: Path, out: Path) -> None:
+    """Raise InputError where the outputs would replace the input, or the files of a run, which are its ledger's."""
+    if (out / "run.db").exists():
+        raise InputError(f"{out} is a run's folder, whose accepted.jsonl and rejected.jsonl would be replaced: take another --out")
+    for output in (out / name for name in OUTPUTS):
+        if output.exists() and path.exists() and output.samefile(path):
+            raise InputError(f"{output} is the file to be read, which would be overwritten: take another --out")
 
 
 def _replaced(record: Record, messages: Sequence[Message]) -> Mapping[str, Any]:

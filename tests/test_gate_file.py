@@ -141,3 +141,34 @@ def test_duplicates_are_told_after_redaction_wherever_the_gates_stand(tmp_path: 
     counts = gate_file(write(tmp_path / "in.jsonl", *records), tmp_path / "out", gates)
     assert (counts.accepted, counts.replaced) == (1, 1)
     assert [row["reasons"] for row in rows(tmp_path / "out" / "rejected.jsonl")] == [["exact_dup/exact_duplicate"]]
+
+
+@pytest.mark.parametrize("name", ["accepted.jsonl", "rejected.jsonl", "unreadable.jsonl"])
+def test_the_file_that_is_read_is_never_overwritten(name: str, tmp_path: Path) -> None:
+    file = write(tmp_path / name, {"instruction": "Hi?", "output": ""})
+    before = file.read_bytes()
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(InputError, match="is the file to be read, which would be overwritten: take another --out"):
+        gate_file(tmp_path / "elsewhere" / ".." / name, tmp_path, chain("schema"))
+    assert file.read_bytes() == before
+
+
+def test_a_link_to_the_input_is_not_overwritten_either(tmp_path: Path) -> None:
+    file = write(tmp_path / "mine.jsonl", {"instruction": "Hi?", "output": ""})
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "accepted.jsonl").symlink_to(file)
+    with pytest.raises(InputError, match="would be overwritten"):
+        gate_file(file, tmp_path / "out", chain("schema"))
+    assert rows(file) == [{"instruction": "Hi?", "output": ""}]
+
+
+def test_a_runs_folder_keeps_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "demo"
+    run.mkdir()
+    (run / "run.db").touch()
+    kept = write(run / "accepted.jsonl", {"id": "of the run"})
+    file = write(tmp_path / "in.jsonl", {"instruction": "Hi?", "output": ""})
+    assert call(["gate", str(file), "--out", str(run)]) == 2
+    assert "is a run's folder, whose accepted.jsonl and rejected.jsonl would be replaced: take another --out" in capsys.readouterr().err
+    assert rows(kept) == [{"id": "of the run"}]
+    assert sorted(path.name for path in run.iterdir()) == ["accepted.jsonl", "run.db"]
