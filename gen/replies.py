@@ -1,7 +1,7 @@
 """Read what a model wrote: lists and objects out of almost-JSON, prose and numbered lines.
 
 Tolerant where the meaning is clear (fences, prose around, trailing commas, single quotes: json-repair), strict where it is not: what
-can't be read comes back as None and becomes a Malformed with its text kept.
+can't be read, or goes round in a loop, comes back as None and becomes a Malformed with its text kept.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def parse_json(text: str) -> Any | None:
         value = json_repair.loads(piece)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict | list) and value else None
+    return value if isinstance(value, dict | list) and value and not _begins_again(value, piece) else None
 
 
 def parse_list(text: str, *, key: str = "instructions") -> list[str]:
@@ -50,6 +50,38 @@ def parse_list(text: str, *, key: str = "instructions") -> list[str]:
     if len(text) > MAX_CHARACTERS:
         return []
     return [item.strip().strip('"').strip() for item in _ITEM.findall(text) if item.strip().strip('"').strip()]
+
+
+def _begins_again(value: Any, piece: str) -> bool:
+    """Whether a reply that had to be repaired opens itself anew inside one of its strings, as a model in a loop does: the repair closes
+    the outer string anywhere, and what it holds is no text that anybody meant. A string that ends in an opening bracket was cut there."""
+    if isinstance(value, dict) and any(len(re.findall(_opening_of(key) + r"\s{0,20}:", piece)) > 1 for key in list(value)[:20]):
+        return True
+    keys, texts = _keys_and_texts(value)
+    names = [_opening_of(key) for key in list(keys)[:20]]
+    again = re.compile("|".join([*names, r"[{\[]\s{0,20}\Z"]))
+    return any(again.search(text) for text in texts)
+
+
+def _opening_of(key: str) -> str:
+    return rf"\{{\s{{0,20}}[\"']{re.escape(key[:100])}[\"']?"
+
+
+def _keys_and_texts(value: Any) -> tuple[dict[str, None], list[str]]:
+    """Every key, and every string that is a value, however deep."""
+    keys: dict[str, None] = {}
+    texts: list[str] = []
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            keys |= dict.fromkeys(key for key in item if isinstance(key, str))
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+        elif isinstance(item, str):
+            texts.append(item)
+    return keys, texts
 
 
 def _as_text(item: Any) -> str:

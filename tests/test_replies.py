@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from gen.replies import MAX_CHARACTERS, parse_json, parse_list
@@ -39,3 +41,31 @@ def test_a_bare_value_is_no_structured_reply(text: str) -> None:
 
 def test_an_object_is_read_out_of_prose() -> None:
     assert parse_json('My verdict: {"score": 4, "reason": "fine"} as asked') == {"score": 4, "reason": "fine"}
+
+
+LOOPS = [
+    pytest.param('{"instruction": "X nobody follows. {"instruction": "X nobody follows. {"instr', id="an object, cut off"),
+    pytest.param('{"instruction": "X nobody follows. {"instruction": "X nobody follows."}', id="an object, closed"),
+    pytest.param(
+        '{"instructions": ["Explain it to an insurer. {"instructions": ["Explain it to an insurer. {"instructions": [', id="a list"
+    ),
+    pytest.param('{"instructions": ["Explain it to an insurer. {"instructions": [', id="a list, cut off early"),
+    pytest.param('[{"instruction": "X nobody follows. {"instruction": "X nobody', id="objects"),
+    pytest.param('["Explain it. ["Explain it. [', id="a bare list"),
+]
+
+
+@pytest.mark.parametrize("text", LOOPS)
+def test_a_reply_that_begins_itself_again_within_a_string_is_unreadable(text: str) -> None:
+    assert parse_json(text) is None
+    assert parse_list(text) == []
+
+
+def test_an_instruction_that_talks_about_json_is_left_alone() -> None:
+    about = 'Answer as {"instruction": "…"} and nothing else; an empty list ends in ['
+    assert parse_json(json.dumps({"instruction": about})) == {"instruction": about}
+    assert parse_list(json.dumps({"instructions": [about]})) == [about]
+
+
+def test_a_repaired_list_of_objects_is_no_loop() -> None:
+    assert parse_list('[{"instruction": "a one"}, {"instruction": "b two",},]') == ["a one", "b two"]
