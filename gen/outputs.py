@@ -47,6 +47,9 @@ class Written:
 
     def lines(self) -> Iterator[str]:
         """For people: what lies where."""
+        if not self.accepted:
+            yield f"nothing was accepted, so there is no training set; {self.folder / 'rejected.jsonl'} says why"
+            return
         shares = ", ".join(f"{name} {count} ({self.splits.achieved[name]:.0%})" for name, count in self.splits.counts.items())
         yield f"splits by {self.split_by}: {shares}"
         if self.splits.empty:

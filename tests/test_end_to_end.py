@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,7 +22,15 @@ from gen.simulator.server import Server, serve
 
 KEY = "sk-" + "proj-abcdefghijklmnopqrstuvwx"
 ROOT = Path(__file__).resolve().parents[1]
-DATA_FILES = ("recipe.yaml", "accepted.jsonl", "rejected.jsonl", "sft/train.jsonl", "sft/validation.jsonl", "sft/test.jsonl")
+DATA_FILES = (
+    "recipe.yaml",
+    "accepted.jsonl",
+    "rejected.jsonl",
+    "sft/train.jsonl",
+    "sft/validation.jsonl",
+    "sft/test.jsonl",
+    "preference/train.jsonl",
+)
 
 
 def recipe_text(
@@ -242,30 +247,59 @@ async def test_an_interrupt_keeps_everything_and_the_next_run_finishes(tmp_path:
     assert data_of(whole.folder) == data_of(undisturbed.folder)
 
 
-def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    recipe = tmp_path / "slow.yaml"
-    recipe.write_text(recipe_text(goal="{per_topic: 9}", simulator={"latency_ms": 30, "jitter_ms": 40}), encoding="utf-8")
+EVERYTHING = """\
+strategies:
+  - {name: self_instruct, model: writer, instructions_per_call: 3}
+  - {name: evol_instruct, model: writer, rounds: 2, lag: 4}
+  - {name: persona, model: writer}
+  - {name: magpie, model: writer, tokenizer: shipped}
+judges: [{name: rubric, model: writer}]
+gates: [schema, refusal, truncation, exact_dup, near_dup, {name: score, judge: rubric, minimum: 2}]
+pairs: [{name: best_of_n, model: writer, judge: rubric, n: 2, minimum_margin: 0.1}, repaired]
+"""
 
-    def command(name: str) -> list[str]:
-        out = ["--out", str(tmp_path / name), "--cache", str(tmp_path / f"{name}.db"), "--json"]
-        return [sys.executable, "-m", "gen.commands", "run", str(recipe), *out]
 
-    whole = json.loads(subprocess.run(command("whole"), check=True, capture_output=True, cwd=ROOT).stdout)
-    sent = 0
-    for step in range(2):
-        victim = subprocess.Popen(command("killed"), stdout=subprocess.PIPE, cwd=ROOT)
-        database, deadline = tmp_path / "killed.db-wal", time.monotonic() + 20
-        while victim.poll() is None and time.monotonic() < deadline:
-            if database.exists() and database.stat().st_size > 40_000 * (step + 1):
-                break
-            time.sleep(0.01)
-        victim.send_signal(signal.SIGKILL)
-        victim.communicate()
-    finished = json.loads(subprocess.run(command("killed"), check=True, capture_output=True, cwd=ROOT).stdout)
-    sent = finished["session"]["requests"] + finished["session"]["cache_hits"]
+@pytest.mark.parametrize(
+    ("strategies", "goal"),
+    [
+        pytest.param(
+            "strategies:\n  - {name: self_instruct, model: writer, instructions_per_call: 3}\n", "{per_topic: 9}", id="self_instruct"
+        ),
+        pytest.param(EVERYTHING, "{accepted: 16}", id="every strategy, a judge and pairs"),
+    ],
+)
+async def test_killed_at_any_moment_a_run_ends_with_the_same_bytes(strategies: str, goal: str, tmp_path: Path) -> None:
+    slots, kills, places = 6, 2, ("/v1/chat/completions", "/v1/completions")
+    async with simulator(latency_ms=25, jitter_ms=25) as server:
+
+        def paid() -> int:
+            return sum(server.counts[place, 200] for place in places)
+
+        text = recipe_text(server, goal=goal, max_concurrency=slots)
+        head, tail = text.split("strategies:")[0], text[text.index("goal:") :]
+        recipe = tmp_path / "slow.yaml"
+        recipe.write_text(head + strategies + tail, encoding="utf-8")
+
+        async def start(name: str) -> asyncio.subprocess.Process:
+            out = ["--out", str(tmp_path / name), "--cache", str(tmp_path / f"{name}.db"), "--json"]
+            command = [sys.executable, "-m", "gen.commands", "run", str(recipe), *out]
+            return await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+
+        whole = await start("whole")
+        assert await whole.wait() == 0
+        undisturbed = paid()
+        for kill in range(kills):
+            victim = await start("killed")
+            while victim.returncode is None and paid() - undisturbed < undisturbed * (kill + 1) // (kills + 2):
+                await asyncio.sleep(0.005)
+            victim.kill()
+            await victim.communicate()
+        again = await start("killed")
+        result = json.loads((await again.communicate())[0])
+    assert again.returncode == 0
+    assert result["session"]["cache_hits"] > 0
+    assert paid() - undisturbed <= undisturbed + slots * (kills + 2)  # the extra two: what was in flight at either end
     assert data_of(tmp_path / "killed") == data_of(tmp_path / "whole")
-    assert finished["session"]["cache_hits"] > 0
-    assert sent >= whole["accepted"]
     assert not list((tmp_path / "killed").rglob("*.partial"))
 
 

@@ -68,6 +68,9 @@ def _line(progress: Progress, seconds: float) -> str:
             f"{stats.input_tokens + stats.output_tokens} tokens",
             _cost(stats.cost),
         ]
+    if progress.reasons:
+        worst, count = max(progress.reasons.items(), key=lambda item: item[1])
+        parts[2] += f" (most by {worst}: {count})"
     return ", ".join([*parts, _left(progress, seconds)])
 
 

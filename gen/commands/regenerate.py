@@ -63,6 +63,6 @@ def _lines(brought: list[Recovered]) -> list[str]:
     asked, accepted = sum(one.asked for one in brought), sum(one.accepted for one in brought)
     width = max(len(one.fate) for one in brought)
     return [
-        f"asked again for {asked}: {accepted} recovered",
+        f"asked again for {asked}: {accepted} recovered in the end",
         *(f"  {one.fate:<{width}}  {one.accepted} of {one.asked}" for one in brought),
     ]

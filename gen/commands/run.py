@@ -20,7 +20,8 @@ from gen.commands.events import SILENT, Events, opened, told
 from gen.commands.live import live_view
 from gen.recipe import Recipe, load
 from gen.run import Progress, RunResult, run
-from gen.types import Sources
+from gen.sequences import ENDED_BY_ITSELF
+from gen.types import SequenceEnd, Sources
 
 EXIT_DONE, EXIT_SHORT, EXIT_INTERRUPTED = 0, 1, 130
 
@@ -96,13 +97,15 @@ def closing(result: RunResult) -> str:
     """What a person reads at the end of a run: how far it got, what was rejected, what it cost, where the files are."""
     session = result.session
     cost = "cost unknown" if session.cost is None else f"${session.cost:.4f}"
+    fell_short = result.accepted < result.goal and result.stop in ENDED_BY_ITSELF
+    accepted = f"{result.accepted} of {result.goal} accepted" if result.accepted <= result.goal else _beyond(result)
     lines = [
-        f"{result.accepted} of {result.goal} accepted, {result.candidates - result.accepted} rejected; {result.reason}",
+        f"{accepted}, {result.candidates - result.accepted} rejected; {'fell short' if fell_short else result.reason}",
         f"{session.requests} requests, {session.cache_hits} replies from the cache, {session.input_tokens + session.output_tokens} tokens, "
         f"{cost}, {session.seconds:.1f} s",
     ]
     short = [end for end in result.ends if end.accepted < end.goal]
-    lines += [f"  {end.strategy}{' / ' + end.topic if end.topic else ''}: {end.accepted} of {end.goal}; {end.detail}" for end in short[:12]]
+    lines += [f"  {_sequence(end, told=result.reason)}" for end in short[:12]]
     if len(short) > 12:
         lines.append(f"  and {len(short) - 12} more sequences")
     lines += [f"  {line}" for line in result.written.lines()]
@@ -110,9 +113,21 @@ def closing(result: RunResult) -> str:
         lines.append(
             f"stopped; everything is kept in {result.folder}. Run the same command again to go on: only what was in flight is asked again."
         )
+    elif fell_short:
+        lines.append("run again to go on: another goal or other gates may be set in the recipe.")
     elif not result.goal_reached:
-        lines.append("run again to go on: a larger budget, another goal or other gates may be set in the recipe.")
+        lines.append("run again to go on: only what was in flight is asked again.")
     return "\n".join(lines)
+
+
+def _beyond(result: RunResult) -> str:
+    return f"{result.accepted} accepted (the goal was {result.goal})"
+
+
+def _sequence(end: SequenceEnd, *, told: str) -> str:
+    """How one sequence ended, without the reason that was told for the whole run."""
+    why = "" if end.detail == told else f"; {end.detail}"
+    return f"{end.strategy}{' / ' + end.topic if end.topic else ''}: {end.accepted} of {end.goal}{why}"
 
 
 def _as_json(result: RunResult) -> dict[str, Any]:

@@ -71,7 +71,9 @@ def _story(outcome: Outcome, ancestors: list[Outcome], children: list[Outcome], 
     lines += [f"  {_call(calls[key])}" for key in source.requests if key in calls]
     for parent in ancestors:
         why = "accepted" if parent.accepted else parent.reasons[0]
-        lines.append(f"  descends from {parent.item.id} ({why}): {_one_line(_instruction(parent))}")
+        made = parent.item.provenance.notes.get("operation")
+        by = f", made by {made}" if made else ""
+        lines.append(f"  descends from {parent.item.id} ({why}{by}): {_one_line(_instruction(parent))}")
     lines.append("")
     lines += _texts(item)
     lines.append("")
