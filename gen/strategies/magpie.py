@@ -53,6 +53,8 @@ class Magpie:
             object.__setattr__(self, "_raw", open_raw_prompts(self.tokenizer, self.template_options))
         except InputError as error:
             raise RecipeError(str(error), key="tokenizer") from error
+        for key in ("audience", "system"):
+            self._check_no_control(getattr(self, key), key, key)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -63,13 +65,16 @@ class Magpie:
         return ("magpie/system",)
 
     def check_sources(self, sources: Sources) -> None:
-        """Raises RecipeError where topics, `audience` or `system` would need a system role that the chat template lacks."""
+        """Raises RecipeError where topics, `audience` or `system` would need a system role that the chat template lacks, or where a
+        topic holds a control token: in a raw prompt it would end the turn."""
         wants = [what for what, given in (("topics", sources.topics), ("audience", self.audience), ("system", self.system)) if given]
         if wants and not self._raw.takes_system:
             raise RecipeError(
                 f"the chat template of '{self.tokenizer}' has no system role, which {' and '.join(wants)} would need: leave them out",
                 key="tokenizer",
             )
+        for topic in sources.topics:
+            self._check_no_control(topic, f"the topic {topic[:60]!r}", "")
 
     def plan(self, turn: Turn, pool: Pool, rng: Random) -> Mapping[str, Json]:  # noqa: ARG002
         """Nothing but the draw, which the task's seed is. Where another answer is wanted, the conversation up to it."""
@@ -93,6 +98,13 @@ class Magpie:
             conversation.append(Message(whose, self._raw.spoken(said.response.text)))
             replies.append(said)
         return [asking.sample(0, [*self._own, *conversation], replies, notes={"tokenizer": self.tokenizer})]
+
+    def _check_no_control(self, text: str, what: str, key: str) -> None:
+        leak = self._raw.leak(text)
+        if leak:
+            raise RecipeError(
+                f"{what} holds the control token {leak!r}, which a raw prompt would take for the end of a turn: drop it", key=key
+            )
 
     @property
     def _own(self) -> tuple[Message, ...]:
