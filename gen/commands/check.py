@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gen import plugins
 from gen.commands import check_estimate, check_ping
 from gen.errors import RecipeError
 from gen.estimate import busy_requests
@@ -85,6 +86,21 @@ def model_path(key: str, models: Iterable[str]) -> tuple[str, ...]:
     return tuple(key.split("."))
 
 
+def surplus_notes(parts: Parts) -> list[str]:
+    """One line per strategy that asks for more samples at a time than some sequence of its own wants: the rest is bought for nothing."""
+    notes = []
+    for title, strategy in parts.strategies.items():
+        asked = int(getattr(strategy, "samples_per_task", 1))
+        wanted = min((one.quota for one in parts.sequences if one.title == title and one.quota > 0), default=asked)
+        if wanted < asked:
+            option = next((name for name in plugins.options(type(strategy)) if "_per_" in name and getattr(strategy, name) == asked), "")
+            advice = f": set {option}" if option else ""
+            notes.append(
+                f"{title} asks for {asked} at a time where {wanted} is wanted: up to {asked - wanted} of {asked} are surplus{advice}"
+            )
+    return notes
+
+
 def _summary(recipe: Recipe, parts: Parts) -> list[str]:
     config = recipe.config
     goal = sum(one.quota for one in parts.sequences)
@@ -97,6 +113,7 @@ def _summary(recipe: Recipe, parts: Parts) -> list[str]:
         f"  gates       {', '.join(one.name + (' (warn)' if one.warn else '') for one in parts.gates)}",
         f"  goal        {goal} accepted in {len(parts.sequences)} sequences, up to {config.attempts} attempts each",
     ]
+    lines += [f"  note        {note}" for note in surplus_notes(parts)]
     lag = min((int(getattr(one, "lag", 64)) for one in parts.strategies.values()), default=64)
     slots = sum(line.max_concurrency for line in config.models.values())
     busy = busy_requests(parts)

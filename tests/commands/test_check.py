@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gen.commands import call
+from gen.commands.check import surplus_notes
 from gen.commands.check_ping import only_raw
 from gen.parts import build_parts
 from gen.recipe import load
@@ -164,3 +165,19 @@ def test_a_model_that_only_writes_raw_is_pinged_raw() -> None:
     raw = {model for part in parts.strategies.values() if getattr(part, "needs_raw_prompt", False) for model in part.models}
     assert only_raw(parts) <= raw
     assert raw
+
+
+@pytest.mark.parametrize(
+    ("goal", "noted"), [pytest.param(1, True, id="a quota below a call's yield"), pytest.param(3, False, id="a quota as large")]
+)
+def test_surplus_that_a_call_buys_is_noted(goal: int, noted: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = recipe_file(tmp_path, {"writer": {"provider": "simulator"}}, goal={"per_topic": goal})
+    assert call(["check", str(path), "--no-prompts"]) == 0
+    words = "use-writer asks for 3 at a time where 1 is wanted: up to 2 of 3 are surplus: set instructions_per_call"
+    assert (words in capsys.readouterr().out) is noted
+
+
+@pytest.mark.parametrize("file", sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.yaml")), ids=lambda file: file.stem)
+def test_no_example_buys_surplus(file: Path) -> None:
+    if file.stem != "mix":  # a mix is no recipe
+        assert surplus_notes(build_parts(load(file))) == []
