@@ -24,6 +24,8 @@ from gen.errors import InputError
 
 _ANCHOR = "\ue0b1piece\ue0b2"
 _PROBES = (("assistant\n", "Hello"), ("model\n", "It is"))  # where no tokenizer merges, so only a space put in front can differ
+_HUB_SECONDS = 5.0  # to wait for the Hub's first answer
+_MESSAGE = 120  # characters of another library's message
 
 
 class Special(NamedTuple):
@@ -141,16 +143,41 @@ def _added(special: Special) -> AddedToken:
 
 
 def _from_pretrained(name: str) -> Any:
+    """The tokenizer as transformers loads it; from the Hub only once that has answered, since transformers itself tries for a minute."""
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # else a notice that PyTorch is missing, which nothing here needs
+    here = Path(name).is_dir()
+    if not here and (Path(name).is_absolute() or name.startswith((".", "~"))):
+        raise InputError(f"tokenizer '{name}': no such folder")
+    silent = "" if here else _why_hub_is_silent(name)
     transformers = importlib.import_module("transformers")
     try:
-        return transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        return transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False, local_files_only=here or bool(silent))
     except (OSError, ValueError, ImportError, KeyError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(
-            f"no tokenizer can be loaded from '{name}': give a folder with tokenizer.json and tokenizer_config.json, or the name of a model"
-            f" on the Hub that this machine can reach or has in its cache ({type(error).__name__}: {reason})"
-        ) from error
+        if silent:
+            raise InputError(f"tokenizer '{name}' is neither a folder here nor reachable on the Hub: {silent}") from error
+        wanted = "give a folder with tokenizer.json and tokenizer_config.json, or the name of a model on the Hub"
+        raise InputError(f"no tokenizer can be loaded from '{name}': {wanted} ({_short(error)})") from error
+
+
+def _why_hub_is_silent(name: str) -> str:
+    """Why the Hub does not give the model, asked once; empty when it does. What an earlier call left in the Hub's cache may still serve."""
+    hub, errors = importlib.import_module("huggingface_hub"), importlib.import_module("huggingface_hub.errors")
+    try:
+        hub.HfApi().model_info(name, timeout=_HUB_SECONDS)
+    except errors.RepositoryNotFoundError:
+        return "it knows no such model, or only with a login"
+    except errors.HFValidationError:
+        return "that is no name of a model"
+    except (errors.HTTPError, OSError) as error:
+        status = getattr(getattr(error, "response", None), "status_code", 500)
+        return _short(error) if status >= 500 else ""  # below 500, a mirror may serve files and not this question
+    return ""
+
+
+def _short(error: Exception) -> str:
+    """The first sentence of a message that may run over many lines."""
+    first = " ".join(str(error).split())[:_MESSAGE].split(". ")[0]
+    return first or type(error).__name__
 
 
 def _own_template(loaded: Any) -> str | None:

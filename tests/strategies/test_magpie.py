@@ -197,7 +197,7 @@ def test_a_model_that_takes_raw_prompts_is_fine(provider: str) -> None:
 
 
 def test_a_tokenizer_that_is_nowhere_is_named_with_its_line() -> None:
-    with pytest.raises(RecipeError, match=r"recipe.yaml:8: strategies\S*tokenizer: no tokenizer can be loaded from 'no/such'"):
+    with pytest.raises(RecipeError, match=r"recipe.yaml:8: strategies\S*tokenizer: tokenizer 'no/such' is neither a folder here"):
         build_parts(recipe("simulator", "no/such"))
 
 

@@ -128,5 +128,5 @@ def test_a_tokenizer_that_cannot_serve_is_refused(make: Callable[..., str], temp
 
 
 def test_a_tokenizer_that_is_nowhere_is_an_error() -> None:
-    with pytest.raises(InputError, match="no tokenizer can be loaded from 'no/such-model'"):
+    with pytest.raises(InputError, match="tokenizer 'no/such-model' is neither a folder here nor reachable on the Hub"):
         open_raw_prompts("no/such-model")

@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx2
+import huggingface_hub
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -400,8 +402,29 @@ def test_a_template_file_is_read_and_a_missing_one_named(tmp_path: Path) -> None
 
 
 def test_an_unknown_tokenizer_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no tokenizer can be loaded from"):
+    with pytest.raises(InputError, match=r"missing': no such folder$"):
         open_templating(tmp_path / "missing")
+    with pytest.raises(InputError, match=r"no tokenizer can be loaded from .*: give a folder with tokenizer.json"):
+        open_templating(tmp_path)
+    with pytest.raises(InputError, match=r"'a/b/c' is neither a folder here nor reachable on the Hub: that is no name of a model$"):
+        open_templating("a/b/c")
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    asked: list[str] = []
+
+    def refused(request: httpx2.Request) -> httpx2.Response:
+        asked.append(str(request.url))
+        raise httpx2.ConnectError("Name or service not known. More words.", request=request)
+
+    with httpx2.Client(transport=httpx2.MockTransport(refused)) as client:
+        monkeypatch.setattr(huggingface_hub.hf_api, "get_session", lambda: client)
+        with pytest.raises(InputError) as error:
+            open_templating("nope/nope")
+    assert str(error.value) == "tokenizer 'nope/nope' is neither a folder here nor reachable on the Hub: Name or service not known"
+    assert len(asked) == 1
+    assert not caplog.records
 
 
 @given(st.lists(st.text(max_size=40), min_size=2, max_size=4))
