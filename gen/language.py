@@ -58,6 +58,14 @@ _NEAR = tuple(
     frozenset(pair.split()) for pair in ("id ms", "hr sl", "hr sr", "cs sk", "da nb", "ca es", "gl pt", "gl es", "hi mr", "bg mk")
 )
 _SAME = {"no": "nb", "nn": "nb", "iw": "he", "in": "id", "zh-cn": "zh", "zh-tw": "zh", "wuu": "zh", "yue": "zh", "arz": "ar", "pnb": "ur"}
+# What `detect` may answer: the labels of lid.176 and langdetect after `_SAME`.
+CODES = frozenset(
+    "af als am an ar as ast av az azb ba bar bcl be bg bh bn bo bpy br bxr ca cbk ce ceb ckb co cs cv cy da de diq dsb dty dv el "
+    "eml en eo es et eu fa fi fr frr fy ga gd gl gn gom gu gv he hi hif hr hsb ht hu hy ia id ie ilo io is it ja jbo jv ka kk km "
+    "kn ko krc ku kv kw ky la lb lez li lmo lo lrc lt lv mai mg mhr min mk ml mn mr mrj ms mt mwl my myv mzn nah nap nb nds ne new "
+    "nl oc or os pa pam pfl pl pms ps pt qu rm ro ru rue sa sah sc scn sco sd si sk sl so sq sr su sv sw ta te tg th tk tl tr tt "
+    "tyv ug uk ur uz vec vep vi vls vo wa war xal xmf yi yo zh".split()
+)
 
 
 def detect(text: str) -> tuple[str, float]:

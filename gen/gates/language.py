@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from gen.language import MIXED, SURE, UNDETERMINED, detect, english_words, near, second_opinion, sure_languages
+from gen.language import CODES, MIXED, SURE, UNDETERMINED, detect, english_words, near, second_opinion, sure_languages
+from gen.plugins import suggest
 from gen.text import code_share, contents, words
 from gen.types import Sample, Verdict, kept, rejected
 
@@ -47,9 +48,10 @@ class Language:
     on: Literal["prompt", "reply", "both"] = "both"
 
     def __post_init__(self) -> None:
-        wrong = [code for code in self._wanted() if not (2 <= len(code) <= 3 and code.isascii() and code.islower())]
-        if wrong or not self._wanted():
-            raise ValueError(f"language must be ISO 639 codes such as en or de, got {', '.join(wrong) or 'none'}")
+        if not self._wanted():
+            raise ValueError("language must be one ISO 639-1 code or several, such as en or de, got none")
+        for code in sorted(self._wanted() - CODES):
+            raise ValueError(f"unknown language '{code[:40]}': {_right(code.lower())}")
 
     def check(self, sample: Sample) -> Verdict:
         wanted = self._wanted()
@@ -108,6 +110,14 @@ def _if_hardly_english(text: str, wanted: frozenset[str]) -> _Objection | None:
         return None
     other = second_opinion(text)
     return None if other in wanted or other == UNDETERMINED else _Objection("wrong_language", other, letters)
+
+
+def _right(wrong: str) -> str:
+    """What to write instead: the code of a language's name, else the usual codes."""
+    named = [code for code, name in _NAMES.items() if wrong == name]
+    if named:
+        return f"write {named[0]}"
+    return f"{suggest(wrong, sorted(_NAMES))} or any of {len(CODES) - len(_NAMES)} rarer ISO 639 codes"
 
 
 def _letters(text: str) -> float:

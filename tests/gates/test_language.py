@@ -104,3 +104,24 @@ def test_a_few_words_of_another_language_are_rejected_beside_an_english_reply() 
 
 def test_a_foreign_reply_is_rejected_however_english_the_prompt() -> None:
     assert check(ENGLISH, "Il cane corre in giardino.").reason == "wrong_language"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        pytest.param("xx", "unknown language 'xx': choose from ar, bg, bn,", id="no language"),
+        pytest.param("German", "unknown language 'German': write de", id="name"),
+        pytest.param("deu", "unknown language 'deu': did you mean 'de'? choose from", id="three letters"),
+        pytest.param(["en", "zz"], "unknown language 'zz'", id="one of several"),
+        pytest.param([], "language must be one ISO 639-1 code or several, such as en or de, got none", id="none"),
+    ],
+)
+def test_a_language_that_is_never_found_is_refused(wrong: str | list[str], hint: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        build("gates", "language", {"language": wrong})
+    assert hint in str(error.value)
+
+
+@pytest.mark.parametrize("code", ["en", "no", "nn", "nb", "zh", "id", "tl", "eu", "kw"])
+def test_a_known_code_is_taken(code: str) -> None:
+    build("gates", "language", {"language": code})
