@@ -16,6 +16,7 @@ from gen.resources import resource
 from gen.templates.template_check import decode_row
 
 HERE = Path(__file__).resolve().parent
+SPLITS = ("train", "validation", "test")
 
 
 def main() -> int:
@@ -38,19 +39,37 @@ def main() -> int:
     if again:
         heading(f"asked again and accepted ({again['id']}, attempt {again['attempt'] + 1}): sluice show runs/demo {again['id']}")
         chat(again["messages"])
-    pair = next(iter(rows(folder / "preference" / "train.jsonl")))
-    heading(f"a pair: chosen {pair['chosen_score']}, rejected {pair['rejected_score']}, from {pair['source']}")
-    chat(pair["prompt"])
-    print(f"  chosen    {shortened(pair['chosen'][-1]['content'], 160)}\n  rejected  {shortened(pair['rejected'][-1]['content'], 160)}")
-    packed = datasets.load_from_disk(str(folder / "packed"))
-    row = packed[0]
-    heading(f"a packed row: {len(row['input_ids'])} tokens, {len(row['seq_lengths'])} samples; what is trained stands between » and «")
-    print("  " + shortened(decoded(row), 700))
+    show_pair(folder)
+    show_packed(folder)
     print(f"\nLook at {shown(folder / 'report.html')} in a browser. Everything is in {shown(folder)}.")
     return 0
 
 
+def show_pair(folder: Path) -> None:
+    """The first pair of whichever split has one."""
+    pair = next((pair for split in SPLITS for pair in rows(folder / "preference" / f"{split}.jsonl")), None)
+    if pair is None:
+        heading("no pair: nothing cleared the margin, and nothing rejected was repaired")
+        return
+    heading(f"a pair: chosen {pair['chosen_score']}, rejected {pair['rejected_score']}, from {pair['source']}")
+    chat(pair["prompt"])
+    print(f"  chosen    {shortened(pair['chosen'][-1]['content'], 160)}\n  rejected  {shortened(pair['rejected'][-1]['content'], 160)}")
+
+
+def show_packed(folder: Path) -> None:
+    described = folder / "packed" / "pack.json"
+    if not described.is_file() or not json.loads(described.read_text(encoding="utf-8"))["rows"]:
+        heading("no packed row: no sample of the training split fitted")
+        return
+    row = datasets.load_from_disk(str(folder / "packed"))[0]
+    heading(f"a packed row: {len(row['input_ids'])} tokens, {len(row['seq_lengths'])} samples; what is trained stands between » and «")
+    print("  " + shortened(decoded(row), 700))
+
+
 def rows(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON Lines file, none where there is no such file."""
+    if not path.is_file():
+        return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
