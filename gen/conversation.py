@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from gen.types import Message
+from gen.types import Message, Provenance
 
+SIMULATED_COLUMN = "simulated"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -70,6 +72,15 @@ def unwritable(messages: Sequence[Message]) -> Skipped | None:
 def as_dicts(messages: Sequence[Message]) -> list[dict[str, str]]:
     """Messages as `{"role", "content"}`."""
     return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def marked(row: dict[str, Any], source: Provenance) -> dict[str, Any]:
+    """The row, with `"simulated": true` where the simulator wrote it, so that nobody trains on it by mistake.
+
+    >>> marked({"output": "4"}, Provenance()), marked({"output": "4"}, Provenance(simulated=True))
+    ({'output': '4'}, {'output': '4', 'simulated': True})
+    """
+    return {**row, SIMULATED_COLUMN: True} if source.simulated else row
 
 
 def _misplaced(place: int, role: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gen.errors import InputError
@@ -11,7 +11,7 @@ from gen.ledger import Ledger
 from gen.outputs import split_samples
 from gen.recipe import SPLITS, parse
 from gen.records import Unreadable, read_records
-from gen.types import Provenance, Sample
+from gen.types import Sample
 
 EVERY_SPLIT = "all"
 
@@ -24,7 +24,7 @@ class DatasetFile:
     unreadable: list[Unreadable] = field(default_factory=list)
 
     def samples(self) -> Iterator[Sample]:
-        """Each readable line as a sample named `line N`; one that says `"simulated": true` is marked so.
+        """Each readable line as a sample named `line N`; one that says that it is simulated is marked so.
 
         Raises InputError when the file as a whole cannot be read.
         """
@@ -32,8 +32,6 @@ class DatasetFile:
         for record in read_records(self.path):
             if isinstance(record, Unreadable):
                 self.unreadable.append(record)
-            elif record.fields.get("simulated") is True:
-                yield replace(record.sample, provenance=Provenance(simulated=True))
             else:
                 yield record.sample
 

@@ -17,7 +17,7 @@ from typing import IO, Any
 import orjson
 
 from gen.errors import InputError
-from gen.types import Message, Sample
+from gen.types import Message, Provenance, Sample
 
 MAX_LINE_BYTES = 256 * 1024 * 1024  # a longer line is no record of a training set
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -51,7 +51,8 @@ PAIRS = (
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One readable line: its number from 1, its bytes as they came (without the line's end), the object and the sample in it."""
+    """One readable line: its number from 1, its bytes as they came (without the line's end), the object and the sample in it,
+    whose provenance says whether the record says that the simulator wrote it."""
 
     line: int
     raw: bytes
@@ -111,6 +112,16 @@ def messages_of(fields: Mapping[str, Any]) -> tuple[Message, ...] | str:
     return f"no known shape: messages, conversations, instruction and output, or prompt and completion; its keys are {shown[:200]}"
 
 
+def says_simulated(fields: Mapping[str, Any]) -> bool:
+    """Whether a record says that the simulator wrote it.
+
+    >>> says_simulated({"simulated": True}), says_simulated({"provenance": {"simulated": True}}), says_simulated({"simulated": "no"})
+    (True, True, False)
+    """
+    provenance = fields.get("provenance")
+    return fields.get("simulated") is True or (isinstance(provenance, Mapping) and provenance.get("simulated") is True)
+
+
 def _record(number: int, raw: bytes) -> Record | Unreadable:
     try:
         fields = orjson.loads(raw)
@@ -125,7 +136,7 @@ def _record(number: int, raw: bytes) -> Record | Unreadable:
     found = messages_of(fields)
     if isinstance(found, str):
         return Unreadable(number, "unknown_shape" if found.startswith("no known shape") else "wrong_type", found)
-    return Record(number, raw, fields, Sample(id=f"line {number}", messages=found))
+    return Record(number, raw, fields, Sample(f"line {number}", found, provenance=Provenance(simulated=says_simulated(fields))))
 
 
 def _turns(value: Any, key: str) -> tuple[Message, ...] | str:

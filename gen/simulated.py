@@ -1,26 +1,14 @@
-"""Whether data came from the simulator: as its records say, or as the ledger of the run says whose folder they lie in.
+"""Whether data came from the simulator, as the ledger of the run says whose folder it lies in.
 
-Training files in a trainer's format have no room for a mark of their own, so the run's ledger is asked.
+Records say it themselves (`gen.records`), but not all: the package of a course has no room for a mark, and a folder may be older than it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-from gen.ledger import Ledger
-
-
-def says_simulated(fields: Mapping[str, Any]) -> bool:
-    """Whether a record says that the simulator wrote it.
-
-    >>> says_simulated({"simulated": True}), says_simulated({"provenance": {"simulated": True}}), says_simulated({"simulated": "no"})
-    (True, True, False)
-    """
-    provenance = fields.get("provenance")
-    return fields.get("simulated") is True or (isinstance(provenance, Mapping) and provenance.get("simulated") is True)
+from gen.ledger import Ledger, read_only
 
 
 def of_simulated_run(path: Path) -> bool:
@@ -30,6 +18,6 @@ def of_simulated_run(path: Path) -> bool:
     """
     for folder in (path, path.parent, path.parent.parent):
         if (folder / "run.db").is_file():
-            with closing(Ledger(folder / "run.db")) as ledger:
+            with closing(Ledger(folder / "run.db", read_only=read_only(folder))) as ledger:
                 return any(call.simulated for call in ledger.calls())
     return False

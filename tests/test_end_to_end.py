@@ -97,6 +97,7 @@ async def test_every_candidate_has_one_fate_and_the_counts_add_up(tmp_path: Path
     report = (result.folder / "quality-report.md").read_text(encoding="utf-8")
     assert f"{result.candidates:,}" in report
     assert all(row["simulated"] for row in accepted + rejected)
+    assert all(row["simulated"] for row in rows(result.folder / "sft" / "train.jsonl"))
 
 
 async def test_an_identical_rerun_sends_nothing_and_writes_the_same_bytes(tmp_path: Path) -> None:

@@ -32,6 +32,17 @@ def test_the_shape_is_found_out(fields: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "simulated"),
+    [({}, False), ({"simulated": True}, True), ({"simulated": "yes"}, False), ({"provenance": {"simulated": True}}, True)],
+)
+def test_a_record_that_says_so_is_simulated(more: dict[str, Any], simulated: bool, tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text(json.dumps({"prompt": "Why?", "completion": "Because."} | more), encoding="utf-8")
+    [record] = read_records(tmp_path / "x.jsonl")
+    assert isinstance(record, Record)
+    assert record.sample.provenance.simulated is simulated
+
+
+@pytest.mark.parametrize(
     ("fields", "problem"),
     [
         pytest.param({"text": "Hi"}, "no known shape", id="no shape"),

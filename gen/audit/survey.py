@@ -15,7 +15,7 @@ from gen.audit.answers import Answers, Contradiction
 from gen.audit.targets import Place, Target
 from gen.language import detect
 from gen.records import Record, Unreadable, read_records
-from gen.simulated import of_simulated_run, says_simulated
+from gen.simulated import of_simulated_run
 from gen.templates.chat_template import Unfit
 from gen.templates.templating import Templating
 from gen.text import count_words, estimate_tokens, normalise, words
@@ -142,7 +142,7 @@ class Surveyor:
         survey.tokens.append(tokens)
         survey.turns[sum(message.role == "assistant" for message in sample.messages)] += 1
         survey.roles[" ".join(message.role[:20] for message in sample.messages[:6]) + (" …" if len(sample.messages) > 6 else "")] += 1
-        survey.simulated += self._simulated[place.target] or says_simulated(record.fields)
+        survey.simulated += self._simulated[place.target] or record.sample.provenance.simulated
         self._check(place, sample)
         self._count_texts(prompt, reply)
         self._count_fields(record)

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from gen.conversation import Skipped, as_dicts, unwritable
+from gen.conversation import Skipped, as_dicts, marked, unwritable
 from gen.types import Sample
 
 
 @dataclass(frozen=True)
 class ChatML:
-    """`{"messages": [{"role", "content"}, …]}`, every role as it is.
+    """`{"messages": [{"role", "content"}, …]}`, every role as it is; `"simulated": true` beside it where the simulator wrote the sample.
 
     >>> from gen.types import Message
     >>> list(ChatML().rows([Sample("s1", (Message("user", "Hi"), Message("assistant", "Hello")))]))
@@ -26,7 +26,7 @@ class ChatML:
     def rows(self, items: Iterable[Sample]) -> Iterator[dict[str, Any] | Skipped]:
         for sample in items:
             unfit = unwritable(sample.messages)
-            yield replace(unfit, id=sample.id) if unfit else {"messages": as_dicts(sample.messages)}
+            yield replace(unfit, id=sample.id) if unfit else marked({"messages": as_dicts(sample.messages)}, sample.provenance)
 
 
 PLUGIN = ChatML

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from gen.conversation import Skipped, as_dicts, unwritable
+from gen.conversation import Skipped, as_dicts, marked, unwritable
 from gen.types import Preference
 
 _MESSAGES = [{"role": "string", "content": "string"}]
@@ -17,7 +17,8 @@ _MESSAGES = [{"role": "string", "content": "string"}]
 
 @dataclass(frozen=True)
 class Preferences:
-    """`{"prompt", "chosen", "rejected"}` as lists of messages, and `chosen_score`, `rejected_score`, `margin`, `source`.
+    """`{"prompt", "chosen", "rejected"}` as lists of messages, and `chosen_score`, `rejected_score`, `margin`, `source`;
+    `"simulated": true` where the simulator wrote any of it.
 
     >>> from gen.types import Message
     >>> ask, good, bad = (Message("user", "Hi"),), (Message("assistant", "Hello"),), (Message("assistant", "No"),)
@@ -41,7 +42,7 @@ class Preferences:
     def rows(self, items: Iterable[Preference]) -> Iterator[dict[str, Any] | Skipped]:
         for pair in items:
             unfit = unwritable(pair.prompt) or unwritable(pair.chosen) or unwritable(pair.rejected)
-            yield replace(unfit, id=pair.id) if unfit else _row(pair)
+            yield replace(unfit, id=pair.id) if unfit else marked(_row(pair), pair.provenance)
 
 
 def _row(pair: Preference) -> dict[str, Any]:

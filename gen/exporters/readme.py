@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from gen.conversation import SIMULATED_COLUMN
 from gen.figures.concerns import SIMULATED
 from gen.figures.whole import Figures
 from gen.figures.wording import size_of
@@ -67,7 +68,13 @@ def _header(record: RunRecord, figures: Figures) -> Iterator[str]:
     for export in filled:
         if export.columns:
             yield f"- config_name: {_quoted(export.folder)}\n  features:"
-            yield from (line for name, kind in export.columns.items() for line in _feature(name, kind, "  "))
+            yield from (line for name, kind in _columns(export, figures).items() for line in _feature(name, kind, "  "))
+
+
+def _columns(export: Export, figures: Figures) -> dict[str, Any]:
+    """What the exporter declares, and the mark of simulated rows where the run may have any."""
+    mark = {SIMULATED_COLUMN: "bool"} if figures.simulated else {}
+    return {**export.columns, **mark}
 
 
 def _config(export: Export, *, default: bool) -> Iterator[str]:

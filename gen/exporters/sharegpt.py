@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from gen.conversation import Skipped, Turns, turns_of
+from gen.conversation import Skipped, Turns, marked, turns_of
 from gen.types import Sample
 
 
 @dataclass(frozen=True)
 class ShareGPT:
-    """`{"conversations": [{"from": "human" | "gpt", "value"}, …]}`, with `system` beside it where there is one.
+    """`{"conversations": [{"from": "human" | "gpt", "value"}, …]}`, with `system` beside it where there is one and
+    `"simulated": true` where the simulator wrote the sample.
 
     >>> from gen.types import Message
     >>> list(ShareGPT().rows([Sample("s1", (Message("user", "Hi"), Message("assistant", "Hello")))]))
@@ -30,7 +31,7 @@ class ShareGPT:
     def rows(self, items: Iterable[Sample]) -> Iterator[dict[str, Any] | Skipped]:
         for sample in items:
             turns = turns_of(sample.messages)
-            yield replace(turns, id=sample.id) if isinstance(turns, Skipped) else _row(turns)
+            yield replace(turns, id=sample.id) if isinstance(turns, Skipped) else marked(_row(turns), sample.provenance)
 
 
 def _row(turns: Turns) -> dict[str, Any]:

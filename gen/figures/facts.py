@@ -70,7 +70,7 @@ def gather(record: RunRecord) -> Facts:
     seen: defaultdict[str, set[int]] = defaultdict(set)
     fates: dict[str, str] = {}
     counts: Counter[tuple[str, str]] = Counter()
-    simulated = any(call.simulated for call in record.calls)
+    simulated = any(call.simulated for call in record.calls) or any(pair.provenance.simulated for pair in record.pairs)
     facts = []
     for outcome in record.outcomes():
         failure = outcome.failure

@@ -13,7 +13,7 @@ from gen.errors import InputError
 from gen.mixing.file import DatasetLine, MixFile
 from gen.recipe import SPLITS
 from gen.records import Record, Unreadable, read_records
-from gen.simulated import of_simulated_run, says_simulated
+from gen.simulated import of_simulated_run
 from gen.types import Provenance, Sample
 
 _LONGEST_ID = 80  # characters of a record's own id that are kept
@@ -124,7 +124,7 @@ def _named(record: Record, prefix: str, seen: set[str], by: str, *, simulated: b
         topic=text if by == "topic" else "",
         strategy=text if by == "strategy" else "",
         model=text if by == "model" else "",
-        simulated=simulated or says_simulated(record.fields),
+        simulated=simulated or record.sample.provenance.simulated,
         notes={by: text} if text else {},
     )
     return replace(record.sample, id=name, provenance=provenance)

@@ -21,11 +21,12 @@ from gen.exporters.preference import Preferences
 from gen.exporters.quality_report import QualityReport
 from gen.exporters.readme import Readme
 from gen.exporters.report import Report
+from gen.exporters.sharegpt import ShareGPT
 from gen.figures.concerns import SIMULATED
 from gen.figures.whole import Figures, figures_of
 from gen.files import write_jsonl, write_text
 from gen.record import Export, RunRecord
-from gen.types import Message, Outcome, Sample, Score, SequenceEnd
+from gen.types import Message, Outcome, Provenance, Sample, Score, SequenceEnd
 
 Build = Callable[..., RunRecord]
 GOLDEN = Path(__file__).parents[1] / "golden" / "run"
@@ -322,3 +323,29 @@ def test_load_dataset_finds_the_splits_of_every_config(build: Build, tmp_path: P
     assert alpaca["train"].column_names == ["instruction", "input", "output", "system", "history"]
     assert preference["train"][0]["margin"] is None
     assert preference["test"][0]["chosen"][0]["role"] == "assistant"
+
+
+def test_load_dataset_reads_the_mark_of_simulated_rows(build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    datasets = pytest.importorskip("datasets")
+    record, made = build(60, extras=True), Provenance(simulated=True)
+    some = [replace(one, item=replace(one.item, provenance=made)) if at % 2 else one for at, one in enumerate(record.outcomes())]
+    first, *others = record.pairs
+    folder = tmp_path / "run"
+    marked = replace(record, outcomes=lambda: some, pairs=(first, *(replace(pair, provenance=made) for pair in others)))
+    write_folder(folder, marked, [ChatML(), Alpaca(), ShareGPT(), Preferences()])
+    for config in ("sft", "sft-alpaca", "sft-sharegpt", "preference"):
+        loaded = datasets.load_dataset(str(folder), config, cache_dir=str(tmp_path / "cache"))
+        assert set(loaded) == {"train", "test"}
+        for split, rows in loaded.items():
+            written = [json.loads(line) for line in (folder / config / f"{split}.jsonl").read_text("utf-8").splitlines()]
+            assert [row["simulated"] for row in rows] == [row.get("simulated") for row in written]
+            assert True in rows["simulated"]
+
+
+def test_a_pair_alone_makes_a_run_simulated(build: Build) -> None:
+    record = build(20, extras=True)
+    first, *others = record.pairs
+    pair = replace(first, provenance=Provenance(simulated=True))
+    assert not figures_of(record).simulated
+    assert figures_of(replace(record, pairs=(pair, *others))).simulated

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from gen.exporters.chatml import ChatML
 from gen.exporters.preference import Preferences
 from gen.exporters.sharegpt import ShareGPT
 from gen.files import json_line
-from gen.types import Message, Preference, Sample
+from gen.types import Message, Preference, Provenance, Sample
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FORMATS = {"chatml": ChatML(), "alpaca": Alpaca(), "sharegpt": ShareGPT()}
@@ -60,6 +61,23 @@ def test_only_declared_columns_are_written(name: str) -> None:
     for row in plugin.rows(SAMPLES):
         assert isinstance(row, dict)
         assert set(row) <= set(plugin.columns)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_only_simulated_samples_say_so(name: str) -> None:
+    real, *others = SAMPLES
+    written = list(FORMATS[name].rows([real, *(replace(sample, provenance=Provenance(simulated=True)) for sample in others)]))
+    plain = list(FORMATS[name].rows(SAMPLES))
+    assert written == [plain[0], *({**row, "simulated": True} for row in plain[1:] if isinstance(row, dict))]
+
+
+def test_only_simulated_pairs_say_so() -> None:
+    ask, good, bad = (Message("user", "Why?"),), (Message("assistant", "Because."),), (Message("assistant", "No."),)
+    real = Preference("p1", ask, good, bad, 5, 2, 3, "best_of_n", "s1")
+    first, second = Preferences().rows([real, replace(real, provenance=Provenance(simulated=True))])
+    assert isinstance(first, dict)
+    assert "simulated" not in first
+    assert second == {**first, "simulated": True}
 
 
 UNFIT = {
