@@ -8,6 +8,7 @@ Everything but the table `sessions` (dates, durations, what was paid when) is th
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -82,19 +83,25 @@ def m001_ledger(database: Database) -> None:
 class Ledger:
     """One run's database. Safe to use from a worker thread while the event loop reads; one process writes at a time."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or create the ledger at `path`. Raises StorageError when it is damaged or of a newer version of Sluice."""
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open or create the ledger at `path`; with `read_only` open what is there, also where nothing can be written beside it.
+
+        Raises StorageError when it is damaged or of a newer version of Sluice.
+        """
         self.path = path
         self._lock = threading.RLock()
         with self._guarded():
-            self._connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
+            place = _to_read(path) if read_only else str(path)
+            self._connection = sqlite3.connect(place, uri=read_only, check_same_thread=False, timeout=30)
             self._database = Database(self._connection)
             try:
-                self._database.enable_wal()
+                if not read_only:
+                    self._database.enable_wal()
                 applied = {migration.name for migration in migrations.applied(self._database)}
                 if applied - {"m001_ledger"}:
                     raise StorageError(f"{path} was written by a newer version of Sluice: update Sluice to read it")
-                migrations.apply(self._database)
+                if not read_only:
+                    migrations.apply(self._database)
             except BaseException:
                 self._connection.close()
                 raise
@@ -289,6 +296,18 @@ _STALE_CALLS = """
         SELECT one.value FROM candidates c, json_each(c.item_json, '$.sample.provenance.requests') one
         UNION SELECT one.value FROM candidates c, json_each(c.item_json, '$.malformed.provenance.requests') one
     )"""
+
+
+def read_only(folder: Path) -> bool:
+    """Whether this process may not write in the run's folder or its ledger."""
+    return not all(os.access(path, os.W_OK) for path in (folder, folder / "run.db"))
+
+
+def _to_read(path: Path) -> str:
+    """SQLite's address for reading. A log in write-ahead mode needs files beside it, even to read; where none can be made, the file is
+    taken as it stands, unless a log still lies there, whose rows would then be missing."""
+    frozen = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
+    return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if frozen else ''}"
 
 
 def _storable(value: Any) -> Any:

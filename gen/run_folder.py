@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gen.errors import InputError, RecipeError, StorageError
-from gen.ledger import Ledger
+from gen.ledger import Ledger, read_only
 from gen.recipe import Recipe, fixed_part
 from gen.types import Persona, SeedTask, Sources, digest, thaw
 
@@ -75,13 +75,19 @@ def kept_sources(ledger: Ledger) -> Sources | None:
     )
 
 
-def open_ledger(folder: Path) -> Ledger:
-    """The ledger of a finished or interrupted run. Raises InputError when the folder is none."""
+def open_ledger(folder: Path, *, to_read: bool = False) -> Ledger:
+    """The ledger of a finished or interrupted run; with `to_read` also of one in a folder that cannot be written.
+
+    Raises InputError when the folder is none, StorageError when it is read-only and that does not do.
+    """
     if not folder.is_dir():
         raise InputError(f"no such run folder: {folder}")
     if not (folder / "run.db").is_file():
         raise InputError(f"{folder} is no run folder: it has no run.db; `sluice run RECIPE --out {folder}` makes one")
-    return Ledger(folder / "run.db")
+    frozen = read_only(folder)
+    if frozen and not to_read:
+        raise StorageError(f"the folder {folder} is read-only: copy it to where you may write")
+    return Ledger(folder / "run.db", read_only=frozen)
 
 
 def _added_topics_apart(before: dict[str, Any], now: dict[str, Any], ledger: Ledger, sources: Sources) -> list[str]:

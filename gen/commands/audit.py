@@ -80,7 +80,7 @@ def _run(targets: Sequence[Path]) -> Path:
 
 
 def _criteria(run: Path, found: Audit) -> tuple[Criterion, ...]:
-    with closing(open_ledger(run)) as ledger:
+    with closing(open_ledger(run, to_read=True)) as ledger:
         return lab_standard(run, ledger, found)
 
 

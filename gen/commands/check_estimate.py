@@ -46,7 +46,7 @@ def as_json(found: Estimate, earlier: Earlier | None) -> dict[str, Any]:
 
 
 def _earlier(run: Path) -> Earlier:
-    ledger = open_ledger(run)
+    ledger = open_ledger(run, to_read=True)
     try:
         found = earlier_run(ledger.sequences(), ledger.calls())
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from gen.errors import InputError, RecipeError
 from gen.exporters.packed import Packed, PackReport
 from gen.figures.wording import many
 from gen.files import write_jsonl, write_text
+from gen.ledger import read_only
 from gen.markup import visible
 from gen.pack_options import DEFAULT_MAX_LENGTH, SHIPPED_TOKENIZER, packing_options, tokenizer_title
 from gen.pack_source import EVERY_SPLIT, DatasetFile, run_samples
@@ -88,7 +89,7 @@ def command(
         "day": day.date() if day else None,
     }
     exporter = _exporter(options)
-    with _source(target, split, approval) as source:
+    with _source(target, split, approval, elsewhere=out is not None and out.resolve() != target.resolve()) as source:
         folder = out or source.out
         report = _write(exporter, source, folder)
         if source.unreadable:
@@ -106,8 +107,8 @@ def command(
 
 
 @contextmanager
-def _source(target: Path, split: str | None, approval: UsageRight | None) -> Iterator[_Source]:
-    """The samples to pack; a run's folder is held as long as they are read and the set is written."""
+def _source(target: Path, split: str | None, approval: UsageRight | None, *, elsewhere: bool) -> Iterator[_Source]:
+    """The samples to pack; a run's folder is held as long as they are read and the set is written, unless nobody can write in it."""
     if not target.is_dir():
         if not target.exists():
             raise InputError(f"no such run folder or file: {target}")
@@ -119,8 +120,8 @@ def _source(target: Path, split: str | None, approval: UsageRight | None) -> Ite
         yield _Source(str(target), file.samples, target.with_name(f"{_stem(target)}-packed"), file)
         return
     chosen = split or "train"
-    ledger = open_ledger(target)
-    with exclusive(target), closing(ledger):
+    ledger = open_ledger(target, to_read=elsewhere)
+    with nullcontext() if read_only(target) else exclusive(target), closing(ledger):
         if approval is not None:
             require_approval(card_of(ledger, target), approval, target, today=_today())
         samples = run_samples(ledger, target, chosen)

@@ -23,7 +23,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
     """Tell one sample's whole history: where it comes from, what was asked, every gate's verdict, what became of it later."""
-    ledger = open_ledger(run)
+    ledger = open_ledger(run, to_read=True)
     try:
         outcome = _only(ledger.find(name), name, run)
         calls = {call.key: call for call in ledger.calls()}

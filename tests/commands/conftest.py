@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -32,6 +33,16 @@ def _made_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = ["--out", str(home / "run"), "--cache", str(home / "cache.db"), "--quiet"]
     assert call(["run", str(home / "recipe.yaml"), *out]) == 0
     return home
+
+
+@pytest.fixture
+def frozen_run(small_run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same folder as one that nobody may write in; its modes too, which do not stop the user root."""
+    may = os.access
+    for path in (small_run, small_run / "run.db"):
+        path.chmod(path.stat().st_mode & ~0o222)
+    monkeypatch.setattr(os, "access", lambda path, mode: not (mode & os.W_OK and Path(path).is_relative_to(small_run)) and may(path, mode))
+    return small_run
 
 
 @pytest.fixture
