@@ -61,7 +61,7 @@ def call(arguments: list[str]) -> int:
         print(helped.ctx.get_help() if helped.ctx else "", end="")
         return EXIT_WRONG_INPUT
     except ClickException as wrong:
-        return _complain(f"{wrong.format_message()}{_where_help_is(wrong)}")
+        return _complain(f"{wrong.format_message().replace(': Value error, ', ': ', 1)}{_where_help_is(wrong)}")
     except SluiceError as error:
         return _complain(str(error))
     except (KeyboardInterrupt, typer.Abort):

@@ -50,6 +50,12 @@ def refused(capsys: Captured, *arguments: object) -> str:
     return err
 
 
+@pytest.mark.parametrize("command", [["export", "run"], ["pack", "data.jsonl", "--tokenizer", "shipped"]], ids=["export", "pack"])
+def test_an_unknown_use_is_answered_with_the_known_ones(command: list[str], capsys: Captured) -> None:
+    error = refused(capsys, *command, "--require-approval", "fun")
+    assert error.startswith("sluice: Invalid value for '--require-approval': 'fun' is not one of 'training', 'evaluation', ")
+
+
 def test_export_and_pack_refuse_before_they_write(small_run: Path, capsys: Captured) -> None:
     (small_run / "README.md").unlink()
     exported = refused(capsys, "export", small_run, "--lab", "--require-approval", "training")
