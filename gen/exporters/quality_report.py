@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from gen.figures.concerns import SIMULATED, concerns
 from gen.figures.counts import Recovery
-from gen.figures.measures import interval
+from gen.figures.measures import interval, own_figures
 from gen.figures.whole import Figures
-from gen.figures.wording import UNKNOWN, longer, percent, total_cost, usd
+from gen.figures.wording import CATEGORY_COLUMNS, UNKNOWN, categories, longer, percent, total_cost, usd
 from gen.markup import cut, fenced, markdown, markdown_table
 from gen.record import Packed, RunRecord
 from gen.types import Malformed, Outcome
@@ -126,12 +126,16 @@ def _texts(figures: Figures) -> Iterator[str]:
 
 
 def _scores(figures: Figures) -> Iterator[str]:
-    for judge in figures.scores:
+    for judge in own_figures(figures.scores):
         yield f"## Scores by {markdown(judge.judge)}"
-        minimum = "no gate compares them" if judge.minimum is None else f"a gate asks for at least {judge.minimum:g}"
+        compared = f"a gate compares them: {judge.bounds}" if judge.bounds else "no gate compares them"
         unreadable = f", {judge.unreadable:,} unreadable" if judge.unreadable else ""
-        yield f"{judge.count:,} opinions{unreadable}; {minimum}; {percent(judge.at_ceiling)} at the highest value."
-        yield markdown_table(("Score", "Accepted", "Rejected"), [(f"{value:g}", kept, lost) for value, kept, lost in judge.values])
+        ceiling = f"; {percent(judge.at_ceiling)} at the highest value" if judge.graded else ""
+        yield f"{judge.count:,} opinions{unreadable}; {compared}{ceiling}."
+        yield markdown_table(("Score", "Accepted", "Rejected"), [(f"{value:g}", kept, lost) for value, kept, lost in judge.binned])
+        if rows := categories(figures.scores, judge.judge):
+            yield "Its categories:"
+            yield markdown_table(CATEGORY_COLUMNS, rows)
 
 
 def _cost(record: RunRecord, figures: Figures) -> Iterator[str]:

@@ -85,8 +85,9 @@ def _about_texts(figures: Figures) -> Iterator[Concern]:
         if share > SAME_OPENINGS:
             yield Concern(f"Topic {topic or 'without a name'}: {percent(share)} of its accepted prompts share three openings.", "words")
     for judge in figures.scores:
-        graded = bool(judge.values) and judge.values[-1][0] > 1  # not a share from 0 to 1, such as a moderation category's
-        if graded and judge.count >= 20 and judge.at_ceiling > AT_CEILING:
+        if not judge.graded:
+            continue
+        if judge.count >= 20 and judge.at_ceiling > AT_CEILING:
             yield Concern(
                 f"The judge {judge.judge} gives {percent(judge.at_ceiling)} of the samples its highest value: it hardly tells them apart.",
                 "scores",

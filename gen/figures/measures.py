@@ -15,6 +15,7 @@ from gen.text import count_words
 from gen.types import Call, Dropped, Message, Preference, SequenceEnd
 
 _BINS = 48
+_MOST_VALUES, _STEPS = 24, 10  # of a judge: more values than these are binned into steps
 _WINDOWS = 12  # points of a novelty line
 _CURVE = 60  # points of the cost curve
 _SATURATED = "saturated"
@@ -50,19 +51,62 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """One judge's opinions: (value, accepted, rejected) in rising order; `minimum` as a gate has it; `at_ceiling` the share of opinions
-    at the highest value seen; `with_length` Pearson's correlation with the logarithm of the reply's words, None when undefined."""
+    """One judge's opinions: (value, accepted, rejected) in rising order; `minimum` and `maximum` as a gate has them; `at_ceiling` the share
+    of opinions at the highest value seen; `with_length` Pearson's correlation with the logarithm of the reply's words, None when undefined.
+    `part_of` names the judge read by a maximum of which this is one category that no gate compares by itself."""
 
     judge: str
     values: tuple[tuple[float, int, int], ...]
     minimum: float | None
+    maximum: float | None
     unreadable: int
     at_ceiling: float
     with_length: float | None
+    part_of: str = ""
 
     @property
     def count(self) -> int:
         return sum(accepted + rejected for _, accepted, rejected in self.values)
+
+    @property
+    def graded(self) -> bool:
+        """Whether higher is better: neither read by a maximum nor a share from 0 to 1, such as a moderation category's."""
+        return self.maximum is None and bool(self.values) and self.values[-1][0] > 1
+
+    @property
+    def bounds(self) -> str:
+        """What a gate compares them with, as `minimum 4` or `maximum 0.5`; empty where none does."""
+        stated = (("minimum", self.minimum), ("maximum", self.maximum))
+        return ", ".join(f"{name} {value:g}" for name, value in stated if value is not None)
+
+    @property
+    def highest(self) -> float | None:
+        """The highest value; None without an opinion."""
+        return self.values[-1][0] if self.values else None
+
+    @property
+    def middle(self) -> float | None:
+        """The lower median; None without an opinion."""
+        below, half = 0, (self.count + 1) // 2
+        for value, accepted, rejected in self.values:
+            below += accepted + rejected
+            if below >= half:
+                return value
+        return None
+
+    @property
+    def binned(self) -> tuple[tuple[float, int, int], ...]:
+        """The values where they are few; else ten equal steps from the lowest to the highest, named by where they begin."""
+        if len(self.values) <= _MOST_VALUES:
+            return self.values
+        first, last = self.values[0][0], self.values[-1][0]
+        step = (last - first) / _STEPS
+        sums = [[0, 0] for _ in range(_STEPS)]
+        for value, kept, lost in self.values:
+            at = min(_STEPS - 1, int((value - first) / step))
+            sums[at][0] += kept
+            sums[at][1] += lost
+        return tuple((_rounded(first + step * at, 3), kept, lost) for at, (kept, lost) in enumerate(sums))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +183,21 @@ def scores(candidates: Sequence[Fact], gates: Sequence[GateLine]) -> tuple[Score
                 unreadable[judge] += 1
             else:
                 opinions[judge].append((value, fact))
-    minima = {_score_name(gate): gate.option("minimum") for gate in gates if gate.option("judge")}
-    return tuple(_scores(judge, given, minima.get(judge), unreadable[judge]) for judge, given in opinions.items())
+    readers = [gate for gate in gates if gate.option("judge")]
+    compared = {_score_name(gate): gate for gate in readers}
+    shares = [str(gate.option("judge")) for gate in readers if gate.option("maximum") is not None]
+    found = []
+    for judge, given in opinions.items():
+        gate = compared.get(judge)
+        whole = next((name for name in shares if judge.startswith(f"{name}.")), "") if gate is None else ""
+        found.append(_scores(judge, given, gate, unreadable[judge], whole))
+    return tuple(found)
+
+
+def own_figures(found: Sequence[Scores]) -> tuple[Scores, ...]:
+    """Those that get a figure of their own: all but the categories of a judge that is itself shown."""
+    shown = {one.judge for one in found}
+    return tuple(one for one in found if one.part_of not in shown)
 
 
 def novelty(candidates: Sequence[Fact], sequences: Sequence[SequenceEnd]) -> tuple[Novelty, ...]:
@@ -229,20 +286,32 @@ def _score_name(gate: GateLine) -> str:
     return f"{gate.option('judge')}.{gate.option('aspect')}" if gate.option("aspect") else str(gate.option("judge"))
 
 
-def _scores(judge: str, given: Sequence[tuple[float, Fact]], minimum: object, unreadable: int) -> Scores:
-    kept = Counter(round(value, 2) for value, fact in given if fact.accepted)
-    lost = Counter(round(value, 2) for value, fact in given if not fact.accepted)
+def _scores(judge: str, given: Sequence[tuple[float, Fact]], gate: GateLine | None, unreadable: int, part_of: str) -> Scores:
+    kept = Counter(_rounded(value, 2) for value, fact in given if fact.accepted)
+    lost = Counter(_rounded(value, 2) for value, fact in given if not fact.accepted)
     values = tuple((value, kept[value], lost[value]) for value in sorted({*kept, *lost}))
     top = values[-1][1] + values[-1][2] if values else 0
     longs = [log10(max(1, fact.reply_words)) for _, fact in given]
     return Scores(
         judge=judge,
         values=values,
-        minimum=float(minimum) if isinstance(minimum, int | float) else None,
+        minimum=_bound(gate, "minimum"),
+        maximum=_bound(gate, "maximum"),
         unreadable=unreadable,
         at_ceiling=top / max(1, len(given)),
         with_length=_correlation([value for value, _ in given], longs),
+        part_of=part_of,
     )
+
+
+def _bound(gate: GateLine | None, name: str) -> float | None:
+    value = gate.option(name) if gate else None
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _rounded(value: float, digits: int) -> float:
+    """To so many digits behind the point; of a small value so many that count, so that 0.001 does not become 0."""
+    return round(value, digits) if abs(value) >= 0.1 else float(f"{value:.{digits}g}")
 
 
 def _correlation(xs: Sequence[float], ys: Sequence[float]) -> float | None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from gen.figures.measures import Scores
 from gen.figures.whole import Figures
 from gen.markup import cut
 from gen.record import GateLine, RunRecord
 
 UNKNOWN = "unknown"
+CATEGORY_COLUMNS = ("Category", "Opinions", "Median", "Highest")
 _LONGEST_OPTION = 120  # characters: a list of denied words need not be read here
 _JOINED = "\u00a0"  # a space that no line break replaces
 
@@ -65,6 +69,12 @@ def gate_options(gate: GateLine) -> str:
     return ", ".join(f"{name} {cut(_value(value), _LONGEST_OPTION)}" for name, value in stated) or "none"
 
 
+def categories(found: Sequence[Scores], judge: str) -> list[tuple[str, int, str, str]]:
+    """The rows of a table of the judge's categories, under `CATEGORY_COLUMNS`, the highest value first; none where each has a figure."""
+    parts = sorted((one for one in found if one.part_of == judge), key=lambda one: (-(one.highest or 0.0), one.judge))
+    return [(one.judge.removeprefix(f"{judge}."), one.count, _score(one.middle), _score(one.highest)) for one in parts]
+
+
 def dates(record: RunRecord) -> str:
     """From the first to the last day of work on the run."""
     days = sorted({moment[:10] for session in record.sessions for moment in (session.started, session.ended) if moment})
@@ -81,6 +91,10 @@ def size_of(rows: int) -> str:
     """
     bounds = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
     return next((name for bound, name in bounds if rows < bound), "n>1M")
+
+
+def _score(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:g}"
 
 
 def _value(value: object) -> str:

@@ -11,7 +11,7 @@ import pytest
 from gen.figures.concerns import SIMULATED, concerns
 from gen.figures.counts import coverage, duplicates, funnel, openings, recoveries, repeated_openings, shown_topics
 from gen.figures.facts import Fact, gather
-from gen.figures.measures import cost, interval, lengths, novelty, pairs, scores
+from gen.figures.measures import cost, interval, lengths, novelty, own_figures, pairs, scores
 from gen.figures.whole import figures_of
 from gen.figures.wording import gate_options, total_cost
 from gen.record import GateLine, RunRecord
@@ -129,6 +129,27 @@ def test_scores_are_set_against_the_gate_that_compares_them() -> None:
     assert (figure.minimum, figure.unreadable, figure.at_ceiling, figure.count) == (4.0, 1, 0.75, 20)
     assert figure.with_length is not None
     assert figure.with_length > 0.5
+
+
+def test_a_judge_read_by_a_maximum_is_set_against_it() -> None:
+    given = [(("guard", 0.001 * at), ("guard.hate", 0.001 * at), ("guard.self-harm", 0.0001)) for at in range(1, 31)]
+    facts = [fact(at, scores=one, reply_words=10 * at) for at, one in enumerate(given)]
+    facts.append(lost(99, "score", "above_maximum", scores=(("guard", 0.9), ("guard.hate", 0.9), ("guard.self-harm", 0.2)), reply_words=9))
+    whole, hate, harm = scores(facts, [GateLine("score", (("judge", "guard"), ("minimum", None), ("maximum", 0.5)))])
+    assert (whole.bounds, whole.maximum, whole.graded, whole.part_of) == ("maximum 0.5", 0.5, False, "")
+    assert (hate.bounds, hate.part_of, hate.graded) == ("", "guard", False)
+    assert whole.values[0] == (0.001, 1, 0)
+    assert (harm.middle, harm.highest) == (0.0001, 0.2)
+    assert own_figures([whole, hate, harm]) == (whole,)
+    assert len(whole.binned) == 10
+    assert sum(kept + out for _, kept, out in whole.binned) == whole.count == 31
+
+
+def test_a_category_with_a_gate_of_its_own_keeps_its_figure() -> None:
+    facts = [fact(at, scores=(("guard", 0.1), ("guard.hate", 0.1), ("guard.violence", 0.1))) for at in range(3)]
+    bound = (("judge", "guard"), ("maximum", 0.5))
+    found = scores(facts, [GateLine("score", bound), GateLine("score", (*bound, ("aspect", "hate")))])
+    assert [one.judge for one in own_figures(found)] == ["guard", "guard.hate"]
 
 
 def test_novelty_sinks_when_a_topic_repeats_itself() -> None:

@@ -25,7 +25,7 @@ from gen.exporters.sharegpt import ShareGPT
 from gen.figures.concerns import SIMULATED
 from gen.figures.whole import Figures, figures_of
 from gen.files import write_jsonl, write_text
-from gen.record import Export, RunRecord
+from gen.record import Export, GateLine, RunRecord
 from gen.types import Message, Outcome, Provenance, Sample, Score, SequenceEnd
 
 Build = Callable[..., RunRecord]
@@ -349,3 +349,27 @@ def test_a_pair_alone_makes_a_run_simulated(build: Build) -> None:
     pair = replace(first, provenance=Provenance(simulated=True))
     assert not figures_of(record).simulated
     assert figures_of(replace(record, pairs=(pair, *others))).simulated
+
+
+def test_moderation_is_one_figure_with_its_maximum(build: Build) -> None:
+    record = build(60)
+    given = {"guard": Score(0.0012, "hate"), "guard.hate": Score(0.0012), "guard.violence": Score(0.0004)}
+    outcomes = [
+        replace(one, item=replace(one.item, scores={**one.item.scores, **given})) if isinstance(one.item, Sample) else one
+        for one in record.outcomes()
+    ]
+    gate = GateLine("score", (("judge", "guard"), ("minimum", None), ("maximum", 0.5)))
+    record = replace(record, outcomes=lambda: outcomes, gates=(*record.gates, gate))
+    figures = figures_of(record)
+    text, page = QualityReport().text(record, figures), Report().text(record, figures)
+    part = text.split("## Scores by guard")[1].split("## ")[0]
+    assert "a gate compares them: maximum 0.5." in part
+    assert "| hate |" in part
+    assert "0.0012" in part
+    assert "0.0004" in part
+    assert text.count("## Scores by") == page.count("<h2>Scores by") == 2
+    section = re.search(r'<section id="scores-2".*?</section>', page, re.DOTALL)
+    assert section is not None
+    assert "maximum 0.5</span>" in section.group()
+    assert "highest value" not in section.group()
+    assert "violence" in section.group()

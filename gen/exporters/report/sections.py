@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from gen.exporters.report.page import KEPT_AND_LOST, Card, open_table, picture, section
 from gen.figures.counts import Grid, shown_topics
-from gen.figures.measures import Lengths, Scores
+from gen.figures.measures import Lengths, Scores, own_figures
 from gen.figures.whole import Figures
-from gen.figures.wording import percent
+from gen.figures.wording import CATEGORY_COLUMNS, categories, percent
 from gen.plots import Bar, Cell, Panel, Ridge, Tick, bars, columns, heat, lines, ridge
 
 _NO_TOPIC = "(no topic)"
@@ -22,7 +22,7 @@ def sections(figures: Figures) -> Iterator[Card]:
     yield _coverage(figures.coverage)
     if figures.lengths:
         yield _lengths(figures.lengths)
-    yield from (_scores(one, place) for place, one in enumerate(figures.scores))
+    yield from (_scores(figures, one, place) for place, one in enumerate(own_figures(figures.scores)))
     yield _table(figures)
     if figures.novelty:
         yield _novelty(figures)
@@ -125,35 +125,37 @@ def _thinned(ticks: list[Tick]) -> list[Tick]:
     return kept
 
 
-def _scores(figure: Scores, place: int) -> Card:
-    values = figure.values if len(figure.values) <= 24 else _binned(figure)
-    rows = [Bar(f"{value:g}", kept, lost, f"{kept:,} accepted, {lost:,} rejected") for value, kept, lost in values]
-    limit = None if figure.minimum is None else float(sum(value < figure.minimum for value, _, _ in values))
-    bias = "" if figure.with_length is None else f" Correlation with the reply's length: {figure.with_length:+.2f}."
-    caption = (
-        f"{figure.count:,} opinions, {figure.unreadable:,} unreadable; {percent(figure.at_ceiling)} at the highest value.{bias} "
-        "Good: several values in use, and no pull towards long replies."
-    )
-    legend = KEPT_AND_LOST
-    if limit is not None:
-        legend = legend.replace("</p>", f'<span><i class="dash"></i>minimum {figure.minimum:g}</span></p>')
-    svg = columns(f"Scores by {figure.judge}", rows, f"score by {figure.judge}", limit)
+def _scores(figures: Figures, figure: Scores, place: int) -> Card:
+    rows = [Bar(f"{value:g}", kept, lost, f"{kept:,} accepted, {lost:,} rejected") for value, kept, lost in figure.binned]
     content = picture(
-        svg, ("Score", "Accepted", "Rejected"), [(f"{value:g}", kept, lost) for value, kept, lost in figure.values], legend=legend
+        columns(f"Scores by {figure.judge}", rows, f"score by {figure.judge}", _limit(figure)),
+        ("Score", "Accepted", "Rejected"),
+        [(f"{value:g}", kept, lost) for value, kept, lost in figure.values],
+        legend=KEPT_AND_LOST.replace("</p>", f'<span><i class="dash"></i>{figure.bounds}</span></p>') if figure.bounds else KEPT_AND_LOST,
     )
-    return section(f"scores-{place + 1}" if place else "scores", f"Scores by {figure.judge}", caption, content)
+    parts = categories(figures.scores, figure.judge)
+    content += open_table(CATEGORY_COLUMNS, parts) if parts else ""
+    return section(f"scores-{place + 1}" if place else "scores", f"Scores by {figure.judge}", _about_scores(figure), content)
 
 
-def _binned(figure: Scores) -> tuple[tuple[float, int, int], ...]:
-    """Ten equal steps between the lowest and the highest value, named by where they begin."""
-    first, last = figure.values[0][0], figure.values[-1][0]
-    step = (last - first) / 10
-    sums = [[0, 0] for _ in range(10)]
-    for value, kept, lost in figure.values:
-        at = min(9, int((value - first) / step))
-        sums[at][0] += kept
-        sums[at][1] += lost
-    return tuple((round(first + step * at, 3), kept, lost) for at, (kept, lost) in enumerate(sums))
+def _about_scores(figure: Scores) -> str:
+    opinions = f"{figure.count:,} opinions, {figure.unreadable:,} unreadable"
+    if figure.maximum is not None:
+        return f"{opinions}. Good: nearly all of them far below the maximum."
+    if not figure.graded:
+        return f"{opinions}."
+    ceiling = f"{percent(figure.at_ceiling)} at the highest value."
+    bias = "" if figure.with_length is None else f" Correlation with the reply's length: {figure.with_length:+.2f}."
+    return f"{opinions}; {ceiling}{bias} Good: several values in use, and no pull towards long replies."
+
+
+def _limit(figure: Scores) -> float | None:
+    """Where the dashed line stands: before the first column that reaches the minimum, or behind the last one within the maximum."""
+    if figure.minimum is not None:
+        return float(sum(value < figure.minimum for value, _, _ in figure.binned))
+    if figure.maximum is not None:
+        return float(sum(value <= figure.maximum for value, _, _ in figure.binned))
+    return None
 
 
 def _novelty(figures: Figures) -> Card:
