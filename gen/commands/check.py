@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
+from math import isclose
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -101,6 +102,16 @@ def surplus_notes(parts: Parts) -> list[str]:
     return notes
 
 
+def _split_notes(recipe: Recipe) -> list[str]:
+    """The ratios as they will be used, where those written add up to something else than 1, or 100 for percent."""
+    line = recipe.config.export.split
+    total = line.train + line.validation + line.test
+    if isclose(total, 1, abs_tol=1e-6) or isclose(total, 100, abs_tol=1e-6):
+        return []
+    used = ", ".join(f"{name} {ratio:.1%}" for name, ratio in line.ratios.items())
+    return [f"the ratios of export.split add up to {total:g}, so they are taken as {used}"]
+
+
 def _summary(recipe: Recipe, parts: Parts) -> list[str]:
     config = recipe.config
     goal = sum(one.quota for one in parts.sequences)
@@ -113,7 +124,7 @@ def _summary(recipe: Recipe, parts: Parts) -> list[str]:
         f"  gates       {', '.join(one.name + (' (warn)' if one.warn else '') for one in parts.gates)}",
         f"  goal        {goal} accepted in {len(parts.sequences)} sequences, up to {config.attempts} attempts each",
     ]
-    lines += [f"  note        {note}" for note in surplus_notes(parts)]
+    lines += [f"  note        {note}" for note in (*surplus_notes(parts), *_split_notes(recipe))]
     lag = min((int(getattr(one, "lag", 64)) for one in parts.strategies.values()), default=64)
     slots = sum(line.max_concurrency for line in config.models.values())
     busy = busy_requests(parts)

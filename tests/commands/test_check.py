@@ -181,3 +181,23 @@ def test_surplus_that_a_call_buys_is_noted(goal: int, noted: bool, tmp_path: Pat
 def test_no_example_buys_surplus(file: Path) -> None:
     if file.stem != "mix":  # a mix is no recipe
         assert surplus_notes(build_parts(load(file))) == []
+
+
+@pytest.mark.parametrize(
+    ("split", "note"),
+    [
+        ({"train": 0.9, "validation": 0.1, "test": 0.1}, "add up to 1.1, so they are taken as train 81.8%, validation 9.1%, test 9.1%\n"),
+        ({"train": 8, "validation": 0, "test": 2}, "add up to 10, so they are taken as train 80.0%, test 20.0%\n"),
+        ({"train": 0.7, "validation": 0.2, "test": 0.1}, ""),
+        ({"train": 80, "validation": 10, "test": 10}, ""),
+    ],
+    ids=["over 1", "parts", "shares", "percent"],
+)
+def test_split_ratios_are_told_as_they_will_be_used(
+    split: dict[str, float], note: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = recipe_file(tmp_path, {"writer": {"provider": "simulator"}}, export={"split": split})
+    assert call(["check", str(path), "--no-prompts"]) == 0
+    shown = capsys.readouterr().out
+    assert note in shown
+    assert ("export.split" in shown) == bool(note)
