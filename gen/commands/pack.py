@@ -89,7 +89,7 @@ def command(
         "day": day.date() if day else None,
     }
     exporter = _exporter(options)
-    with _source(target, split, approval, elsewhere=out is not None and out.resolve() != target.resolve()) as source:
+    with _source(target, split, approval, elsewhere=out is not None and not out.resolve().is_relative_to(target.resolve())) as source:
         folder = out or source.out
         report = _write(exporter, source, folder)
         if source.unreadable:
