@@ -14,6 +14,7 @@ from gen.figures.concerns import SIMULATED, concerns
 from gen.figures.facts import SCANNERS
 from gen.figures.whole import Figures
 from gen.figures.wording import dates, gate_options, total_cost
+from gen.language import MIXED, UNDETERMINED
 from gen.markup import markdown, markdown_table
 from gen.record import RunRecord
 from gen.splits import BY_FAMILY, BY_LINEAGE
@@ -54,11 +55,20 @@ def _facts(record: RunRecord, figures: Figures) -> str:
     rows = [
         ("Samples accepted", f"{figures.accepted:,} of {figures.candidates:,} candidates"),
         ("Kind", "synthetic conversations for supervised fine-tuning" + (" and preference pairs" if record.pairs else "")),
-        ("Language", stated(record.card, "language")),
+        ("Language", _language(record.card, figures)),
         ("Made", dates(record)),
         ("Cost of the replies", total_cost(figures)),
     ]
     return markdown_table(("", ""), rows)
+
+
+def _language(card: CardFields, figures: Figures) -> str:
+    """As the card has it; where it is blank, the language that most replies are in, with what it was measured on."""
+    spoken = [(code, count) for code, count in figures.reading.languages if code not in (UNDETERMINED, MIXED)]
+    if card.language or not spoken:
+        return stated(card, "language")
+    code, count = spoken[0]
+    return f"{code} (measured in {count:,} of {figures.reading.looked_at:,} replies)"
 
 
 def _stated(card: CardFields, names: tuple[str, ...]) -> str:

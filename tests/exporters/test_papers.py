@@ -247,6 +247,18 @@ def test_the_card_names_every_blank(build: Build) -> None:
     assert "Not stated: **derived artifacts**, **reviewer**, **approved by reviewer**." in full
 
 
+def test_a_blank_language_is_the_one_that_was_measured(build: Build) -> None:
+    record = build(30)
+    figures, blank = figures_of(record), record.card.model_copy(update={"language": ""})
+    [(code, count)] = figures.reading.languages
+    assert code == "en"
+    measured = DataCard().text(replace(record, card=blank), figures)
+    assert f"| Language | en (measured in {count} of {figures.reading.looked_at} replies) |" in measured
+    assert "| Language | en |" in DataCard().text(record, figures)
+    nothing = replace(record, card=blank, outcomes=list)
+    assert "| Language | not stated |" in DataCard().text(nothing, figures_of(nothing))
+
+
 def test_the_card_tells_what_was_scanned_and_what_was_not(build: Build) -> None:
     record = build(200)
     scan = next(one for one in figures_of(record).scans if one.gate == "pii")
