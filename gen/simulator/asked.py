@@ -25,6 +25,8 @@ _WRITE = re.compile(
     rf"give me|think of|list)\b[^.\n]{{0,90}}?\b{_NOUN}(s?)\b",
     re.I,
 )
+# Questions that are themselves the answer to a question: whoever asks for them wants them answered, not others made.
+_QUESTIONS_AS_ANSWER = re.compile(r"\b(?:interview|follow-?up|quiz|exam|screening|security|control)\s{1,3}questions?\b", re.I)
 _SINGLE = re.compile(r"\b(?:one|new|single|another|would ask|might ask|could ask|first message)\b", re.I)
 _COUNT = re.compile(rf"\b{_NUMBER}\b(?=[^.\n]{{0,60}}\b(?:{_NOUN}s?|items?|strings?|statements?|entries)\b)", re.I)
 _ABOUT = re.compile(
@@ -33,6 +35,7 @@ _ABOUT = re.compile(
     r"([^\n.\"”;:!?]{3,120})",
     re.I,
 )
+_SYSTEM_TOPIC = re.compile(r"\bquestions? (?:about|on) [\"“'‘]?([^\n.\"”;:!?]{3,120})", re.I)
 _NO_TOPIC = re.compile(
     r"(?:this|these|the following|it|them|each|any|its|his|her|their|that|another|one|a scale|the (?:list|topic|text))\b", re.I
 )
@@ -104,12 +107,15 @@ def read(messages: Sequence[Message], *, schema: Json = None, json_mode: bool = 
     asking = _asking_lines(sections.frame)
     kind = _kind(asking, sections, model)
     frame = sections.frame
+    wants_json = json_mode or schema is not None or bool(re.search(r"\bjson\b", sections.frame, re.I))
+    if kind == "instructions" and not sections.blocks and not wants_json and _QUESTIONS_AS_ANSWER.search(asking):
+        return _question(user, system, messages, schema, json_mode)
     if kind == "answer" and system:
         kind = _kind_by_system(system, asking, sections)
         frame = frame if kind == "answer" else f"{system}\n{frame}"
     if kind == "answer" and len(user) > 0 and not sections.first("instruction"):
         return _question(user, system, messages, schema, json_mode)
-    wants_json = json_mode or schema is not None or bool(re.search(r"\bjson\b", frame, re.I))
+    wants_json = wants_json or bool(re.search(r"\bjson\b", frame, re.I))
     low, high = _range(frame)
     persona = sections.first("persona")
     return Asked(
@@ -197,6 +203,7 @@ def _question(user: str, system: str, messages: Sequence[Message], schema: Json,
         text=question.strip(),
         frame=user,
         context=f"{system[:1500]} {earlier[-1500:]}",
+        topic=_topic_of_system(system),
         document=take_apart(user).first("document"),
         json=wants_json,
         schema=schema if schema is not None or not wants_json else skeleton(user),
@@ -250,6 +257,13 @@ def topic_in(asking: str) -> str:
         if phrase and not _NO_TOPIC.match(phrase):
             return phrase
     return ""
+
+
+def _topic_of_system(system: str) -> str:
+    """The topic that a system message names ("an assistant for questions about …"), empty when it names none."""
+    found = _SYSTEM_TOPIC.search(system[:4000])
+    phrase = _TOPIC_END.split(re.split(r",\s(?:and|who|as|but)\b", found.group(1))[0])[0].strip(" ,'\"’”") if found else ""
+    return "" if _NO_TOPIC.match(phrase) else phrase
 
 
 def _quoted_topic(asking: str) -> str:

@@ -68,7 +68,7 @@ def domains() -> tuple[Domain, ...]:
 def find_domain(text: str) -> Domain | None:
     """The domain whose cues and phrases share most words with the first 4,000 characters of `text`, None when the words could belong to
     any. A word counts less the more domains know it, so "capital" alone decides nothing and "mortgage" does."""
-    lowered = text[:4000].lower()
+    lowered = _without_general(text[:4000].lower())
     points: defaultdict[int, float] = defaultdict(float)
     weights = _word_weights()
     for word in set(WORDS.findall(lowered)) & weights.keys():
@@ -157,6 +157,19 @@ def _about(subject: str) -> Domain:
 @cache
 def _general() -> Domain:
     return _read(FOLDER / "_any.txt")
+
+
+def _without_general(lowered: str) -> str:
+    """Without the general domain's own phrases: they fit any topic, and their words must not pull a text into a field."""
+    return _general_phrases().sub(" ", lowered)
+
+
+@cache
+def _general_phrases() -> re.Pattern[str]:
+    phrases = [
+        phrase.lower() for kind in PHRASE_KINDS for phrase in getattr(_general(), kind) if "{" not in phrase and len(phrase.split()) > 2
+    ]
+    return re.compile(rf"\b(?:{'|'.join(re.escape(phrase) for phrase in sorted(phrases, key=len, reverse=True))})\b")
 
 
 def _phrases(text: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from gen.errors import RecipeError
 from gen.plugins import suggest
 from gen.types import Json
 
-TEXT_VERSION = 1  # raise it with every change of the texts: old cache entries are then no longer taken for new ones
+TEXT_VERSION = 2  # raise it with every change of the texts: old cache entries are then no longer taken for new ones
 
 # Share of replies with each flaw: 15.5 % together for an answer, 23 % for a list of instructions (of which few are then flawed). Chosen so
 # that every gate has work in a run of 200 samples, not measured on a real model.

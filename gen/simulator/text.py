@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from gen.simulator.asked import Asked, read, topic_in
-from gen.simulator.lexicon import domain_for, domains
+from gen.simulator.lexicon import domain_for, domains, find_domain, focus_phrases
 from gen.simulator.options import SimulatorOptions
 from gen.simulator.text_answers import write_answer
 from gen.simulator.text_flaws import TEXT_FLAWS, broken_json, foreign, refusal, too_short
@@ -30,6 +30,14 @@ _ITEM_FLAWS = ("duplicate", "near_duplicate", "wrong_language", "too_short", "pi
 _REPLY_FLAWS = ("refusal", "cut_off", "repetitive", "broken_json")
 _ANSWER_FLAWS = tuple(TEXT_FLAWS)
 _JSON_ANSWER_FLAWS = ("refusal", "wrong_language", "too_short", "cut_off", "broken_json")  # those that leave no JSON to spoil from within
+# A request for instructions that shows examples or rules in a list, or says that they shall differ, leaves their subject open.
+_OPEN = re.compile(
+    r"^\s{0,8}(?:\d{1,3}[.)]|[-*•])\s|\b(?:another|different|any|various|many) (?:\w+ )?(?:subject|topic|domain|field|kind)|diverse|varie",
+    re.I | re.M,
+)
+_ABOUT_PROMPTS = frozenset(
+    "ai assistant chatbot collection data dataset json language llm model models random set training user users".split()
+)
 _AGAIN = 0.15  # share of the usual flaw rates on a reply to a prompt that tells why the last one was rejected
 _FOLLOW_UPS = (
     "Thanks. And what changes once {situation}?",
@@ -129,9 +137,18 @@ def _items(asked: Asked, flaw: str, rng: Random, luck: Random) -> list[str]:
 
 
 def _any_topic(asked: Asked, rng: Random) -> str:
-    """A topic where none is named: the persona's or document's own if it is a known one, else any."""
-    context = f"{asked.persona} {asked.document[:1500]}".strip()
-    return "" if context else rng.choice(domains()).name
+    """A topic where none is named: the persona's or document's own if it is a known one, else the system message's, else what the request
+    itself speaks of. Any only where the request leaves it open, or speaks of nothing but instructions."""
+    if f"{asked.persona} {asked.document[:1500]}".strip():
+        return ""
+    if not _OPEN.search(asked.frame):
+        if find_domain(asked.context):
+            return ""
+        own = find_domain(asked.text)
+        named = own.name if own else next((run for run in focus_phrases(asked.text) if not _ABOUT_PROMPTS & set(run.split())), "")
+        if named:
+            return named
+    return rng.choice(domains()).name
 
 
 def _flawed_item(item: str, flaw: str, asked: Asked, luck: Random) -> str:

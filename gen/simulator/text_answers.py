@@ -174,8 +174,12 @@ class _Matter:
 
 
 def _domain_of(asked: Asked) -> Domain:
+    """That of the topic which the prompt names, else the one whose words the question uses, else the context's, else one made of the
+    question's own words: never another one."""
+    if asked.topic:
+        return domain_for(asked.topic)
     question = " ".join(asked.text[:1500].split())
-    own = domain_for(asked.topic, question)
+    own = domain_for("", question)
     if not own.cues:  # nobody knows this topic: perhaps the system prompt or an earlier turn does
         elsewhere = domain_for("", asked.context) if asked.context.strip() else own
         own = elsewhere if elsewhere.cues else domain_for(next(iter(focus_phrases(question)), "the question"))
