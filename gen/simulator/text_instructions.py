@@ -134,7 +134,7 @@ _UNSAFE = (
 
 def write_instruction(topic: str, rng: Random, *, persona: str = "", context: str = "") -> str:
     """One instruction about `topic` (any subject when empty) as `persona` might ask it."""
-    domain = domain_for(topic, context)
+    domain = domain_for(topic, "" if topic else context)  # a persona of another field does not move a topic there
     if domain.name == "programming" and rng.random() < _SHARE_CODE:
         return code_request(rng, domain)
     return _filled(rng.choice(_FRAMES), domain, rng, persona=persona)
@@ -142,7 +142,7 @@ def write_instruction(topic: str, rng: Random, *, persona: str = "", context: st
 
 def write_instructions(topic: str, count: int, rng: Random, *, persona: str = "", context: str = "", simple: bool = False) -> list[str]:
     """`count` instructions about `topic`, no frame used twice while there are unused ones; `simple` ones name no circumstances."""
-    domain = domain_for(topic, context)
+    domain = domain_for(topic, "" if topic else context)  # a persona of another field does not move a topic there
     frames = rng.sample(_FRAMES, min(count, len(_FRAMES)))
     frames += rng.choices(_FRAMES, k=count - len(frames))
     share = _SHARE_CODE if domain.name == "programming" else 0.0

@@ -67,3 +67,11 @@ def test_the_topic_of_a_system_message_ends_where_the_sentence_goes_on() -> None
     system = "You are a plumber. Somebody asks for your help with a question about first aid, and you answer from your own experience."
     assert read([Message("system", system), Message("user", "What now?")]).topic == "first aid"
     assert read([Message("system", "You are a nurse on a ward."), Message("user", "What now?")]).topic == ""
+
+
+def test_a_personas_field_does_not_move_a_topic_there() -> None:
+    written = " ".join(
+        write_instruction("renting out a flat", Random(number), persona="a privacy officer", context="a privacy officer who knows the GDPR")
+        for number in range(30)
+    )
+    assert fields_of(written) == []
