@@ -21,7 +21,7 @@ SPLITS = ("train", "validation", "test")
 
 def main() -> int:
     """Exit status: that of the run."""
-    folder = Path(tempfile.mkdtemp(prefix="sluice-demo-")) if "--fresh" in sys.argv else HERE.parent / "runs" / "demo"
+    folder = Path(tempfile.mkdtemp(prefix="sluice-demo-")) / "demo" if "--fresh" in sys.argv else HERE.parent / "runs" / "demo"
     print("$ sluice run examples/demo.yaml\n")
     out, cache = os.path.relpath(folder), os.path.relpath(folder.parent / "cache.db")
     status = call(["run", os.path.relpath(HERE / "demo.yaml"), "--out", out, "--cache", cache])
