@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from gen import plugins
+from gen.apportion import largest_remainder
 from gen.errors import InputError, RecipeError
 from gen.llm.moderation import is_moderation
 from gen.llm.provider import CAPABILITIES
@@ -109,21 +109,6 @@ def plan_of(recipe: Recipe, parts: Parts, *, before: Sequence[SequenceEnd] = (),
         max_seconds=config.goal.max_minutes * 60 if config.goal.max_minutes else None,
         regenerate=regenerate,
     )
-
-
-def largest_remainder(total: int, weights: list[float]) -> list[int]:
-    """`total` in whole numbers proportional to `weights`; what rounding leaves goes to the largest remainders, ties to the first.
-
-    >>> largest_remainder(10, [0.7, 0.3, 0.3])
-    [5, 3, 2]
-    """
-    whole = sum(weights)
-    exact = [total * weight / whole for weight in weights]
-    shares = [math.floor(value) for value in exact]
-    order = sorted(range(len(weights)), key=lambda place: (-round(exact[place] - shares[place], 9), place))
-    for place in order[: total - sum(shares)]:
-        shares[place] += 1
-    return shares
 
 
 def _sequences(config: Config, strategies: Mapping[str, Any], sources: Sources) -> tuple[SequenceSpec, ...]:

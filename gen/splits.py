@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
+from gen.apportion import largest_remainder
 from gen.errors import RecipeError
 from gen.types import Preference, Sample, thaw
 
@@ -71,7 +72,7 @@ def assign(
         known = ", ".join((BY_FAMILY, BY_LINEAGE, *_FIELDS))
         raise RecipeError(f"no sample has the field '{by}': choose from {known} or a key of the samples' notes", key="by")
     units = _units(samples, by, None if by == BY_LINEAGE else families)
-    quota = _largest_remainder(len(samples), wanted)
+    quota = dict(zip(wanted, largest_remainder(len(samples), list(wanted.values())), strict=True))
     taken = _locked_units(units, samples, held)
     counts = Counter({split: sum(len(units[name]) for name in names) for split, names in taken.items()})
     free = {name: len(members) for name, members in units.items() if not any(name in names for names in taken.values())}
@@ -184,16 +185,6 @@ def _prompt(sample: Sample) -> str:
     said = " ".join(message.content for message in sample.messages if message.role == "user")
     plain = " ".join(unicodedata.normalize("NFKC", said).casefold().split())
     return hashlib.sha256((plain or sample.id).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def _largest_remainder(total: int, shares: Mapping[str, float]) -> dict[str, int]:
-    """Whole numbers that add up to `total` (Hamilton's method); ties go to the split named first."""
-    exact = {split: total * share for split, share in shares.items()}
-    whole = {split: int(value) for split, value in exact.items()}
-    by_rest = sorted(shares, key=lambda split: whole[split] - exact[split])
-    for split in by_rest[: total - sum(whole.values())]:
-        whole[split] += 1
-    return whole
 
 
 def _locked_units(units: Mapping[str, list[int]], samples: Sequence[Sample], held: Mapping[str, str]) -> defaultdict[str, set[str]]:

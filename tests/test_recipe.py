@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gen.apportion import largest_remainder
 from gen.errors import RecipeError
-from gen.parts import build_parts, largest_remainder
+from gen.parts import build_parts
 from gen.recipe import MAX_GOAL, fixed_part, load, parse
 
 GOOD = """\

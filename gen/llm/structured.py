@@ -1,24 +1,17 @@
-"""Read the JSON that a model was asked for, forgiving what models do to it: fences, prose around it, trailing commas, missing quotes.
-
-What is read is checked against a type all the same: a repaired reply is never taken for more than it says.
+"""Check the JSON that a model was asked for against a type. It is read by `gen.replies`, which forgives fences, prose and broken commas; a
+repaired reply is never taken for more than it says.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import json_repair
 from pydantic import TypeAdapter, ValidationError
 
-from gen.types import Json
+from gen import replies
 
 T = TypeVar("T")
-
-_MAX_CHARACTERS = 200_000  # a longer reply is no answer to a question for JSON, and repair takes time
-_FENCE = re.compile(r"```[a-zA-Z0-9]{0,20}[ \t]{0,20}\n(.{1,200000}?)\n?```", re.DOTALL)
 
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}  # built once per type: building takes a hundred times as long as checking
 
@@ -39,9 +32,10 @@ def parse_json(text: str, kind: type[T]) -> T | Unreadable:
     >>> parse_json("I'd rather not.", dict[str, int]).reason
     'no_json'
     """
-    value = read_json(text)
-    if isinstance(value, Unreadable):
-        return value
+    value = replies.parse_json(text)
+    if value is None:
+        long = len(text) > replies.MAX_CHARACTERS
+        return Unreadable("broken_json" if ("{" in text or "[" in text) and not long else "no_json")
     try:
         checked: T = _adapter(kind).validate_python(value)
     except ValidationError as error:
@@ -49,34 +43,6 @@ def parse_json(text: str, kind: type[T]) -> T | Unreadable:
         place = ".".join(str(step) for step in first["loc"])
         return Unreadable("wrong_shape", f"{place + ': ' if place else ''}{first['msg'].lower()}")
     return checked
-
-
-def read_json(text: str) -> Json | Unreadable:
-    """The JSON object or array in `text`: as it stands, inside a fence, between the first bracket and its last partner, or repaired."""
-    if len(text) > _MAX_CHARACTERS:
-        return Unreadable("no_json", f"{len(text)} characters, at most {_MAX_CHARACTERS} are read")
-    fence = _FENCE.search(text)
-    start = min((at for at in (text.find("{"), text.find("[")) if at >= 0), default=-1)
-    end = max(text.rfind("}"), text.rfind("]"))
-    candidates = [text.strip(), *([fence.group(1)] if fence else []), *([text[start : end + 1]] if 0 <= start < end else [])]
-    for candidate in candidates:
-        try:
-            value = json.loads(candidate)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict | list):
-            return value
-    if start < 0:
-        return Unreadable("no_json")
-    return _repaired(fence.group(1) if fence else text[start:])
-
-
-def _repaired(text: str) -> Json | Unreadable:
-    try:
-        value: Any = json_repair.loads(text, skip_json_loads=True)
-    except (ValueError, RecursionError) as error:
-        return Unreadable("broken_json", type(error).__name__)
-    return value if isinstance(value, dict | list) and value else Unreadable("broken_json")
 
 
 def _adapter(kind: Any) -> TypeAdapter[Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from gen.apportion import largest_remainder
 from gen.conversation import as_dicts
 from gen.errors import InputError
 from gen.mixing.dividing import Against, Pair, check_against, divide
@@ -15,7 +16,6 @@ from gen.mixing.file import MixFile
 from gen.mixing.reading import Dataset, Item, read_datasets
 from gen.mixing.shares import Drawn, by_square_root, by_temperature, draw, normalised, spread
 from gen.pack_options import tokenizer_place
-from gen.parts import largest_remainder
 from gen.recipe import SPLITS
 from gen.templates.chat_template import NAMED, Unfit
 from gen.templates.templating import open_templating

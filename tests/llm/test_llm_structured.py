@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from gen.llm.structured import Unreadable, parse_json, read_json
+from gen.llm.structured import Unreadable, parse_json
 
 
 class Opinion(BaseModel):
@@ -59,4 +59,10 @@ def test_a_wrong_shape_names_the_place_but_not_the_text() -> None:
 
 def test_lists_are_read_too() -> None:
     assert parse_json('1. ["a", "b",]', list[str]) == ["a", "b"]
-    assert read_json('["a"]') == ["a"]
+    assert parse_json('["a"]', list[str]) == ["a"]
+
+
+def test_a_reply_that_loops_is_no_value() -> None:
+    found = parse_json('{"reason": "Fine. {"reason": "Fine. {"reason": "Fi', dict[str, str])
+    assert isinstance(found, Unreadable)
+    assert found.reason == "broken_json"
