@@ -9,7 +9,6 @@ once was in a locked split never leaves it.
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from math import isfinite
 
 from gen.apportion import largest_remainder
 from gen.errors import RecipeError
+from gen.folding import fold
 from gen.types import Preference, Sample, thaw
 
 BY_FAMILY, BY_LINEAGE, BY_TOPIC = "family", "lineage", "topic"
@@ -183,7 +183,7 @@ def _join(root: dict[tuple[str, str], tuple[str, str]], one: tuple[str, str], ot
 def _prompt(sample: Sample) -> str:
     """A digest of what the user says, blind to case, white space and Unicode form; a sample without a user's turn stands for itself."""
     said = " ".join(message.content for message in sample.messages if message.role == "user")
-    plain = " ".join(unicodedata.normalize("NFKC", said).casefold().split())
+    plain = " ".join(fold(said).casefold().split())
     return hashlib.sha256((plain or sample.id).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
