@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -70,9 +70,26 @@ class PriceLine(_Line):
     cached_input: Annotated[float, Field(ge=0)] | None = None
 
 
+class BatchLine(_Line):
+    """How a line of `mode: batch` gathers and waits. A batch is sent once `max_requests` or `max_bytes` are gathered (the API's own limits
+    when left out), or when no call was added for `gather_seconds`. `poll_seconds` is the longest time between two looks at a batch; after
+    `max_wait_hours` the run stops and the batch goes on. `on_interrupt` says what Ctrl-C does to the batches under way. `offered` tells
+    that the server at `base_url` has the batch API, `price_factor` is what a call in a batch costs of its usual price."""
+
+    max_requests: Annotated[int, Field(ge=1)] | None = None
+    max_bytes: Annotated[int, Field(ge=1)] | None = None
+    gather_seconds: Annotated[float, Field(ge=0), AfterValidator(_finite)] = 5.0
+    poll_seconds: Positive = 60.0
+    max_wait_hours: Positive = 26.0
+    on_interrupt: Literal["keep", "cancel"] = "keep"
+    offered: bool = False
+    price_factor: Annotated[float, Field(gt=0, le=1)] = 0.5
+
+
 class ModelLine(_Line):
     """One model of the recipe. `requests_per_minute` and the token limits bound what is sent; without them the limits are learned from
-    the provider's headers. `max_concurrency` bounds the requests in flight. Keys come from the environment only."""
+    the provider's headers. `max_concurrency` bounds the requests in flight. `mode: batch` sends them by the provider's batch API, which has
+    no use for either. Keys come from the environment only."""
 
     provider: str = "simulator"
     model: str = "simulated-writer"
@@ -91,6 +108,14 @@ class ModelLine(_Line):
     tokenizer: str | None = None
     extra_body: dict[str, Any] = Field(default_factory=dict)
     simulator: dict[str, Any] = Field(default_factory=dict)
+    mode: Literal["live", "batch"] = "live"
+    batch: BatchLine = BatchLine()
+
+    @model_validator(mode="after")
+    def _batch_options_only_for_batches(self) -> ModelLine:
+        if self.mode != "batch" and self.batch != BatchLine():
+            raise ValueError("`batch:` options need `mode: batch`")
+        return self
 
     @model_validator(mode="after")
     def _simulator_options_only_for_the_simulator(self) -> ModelLine:
@@ -300,6 +325,8 @@ FREE_MODEL_KEYS = frozenset(
         "timeout_seconds",
         "price",
         "api_key_env",
+        "mode",
+        "batch",
     }
 )
 
@@ -338,6 +365,7 @@ def _allowed_keys(path: KeyPath) -> list[str]:
         "export": ExportLine,
         "split": SplitLine,
         "price": PriceLine,
+        "batch": BatchLine,
         "card": CardFields,
     }
     kind = next((models[str(step)] for step in reversed(path) if step in models), Config)

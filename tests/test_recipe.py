@@ -45,9 +45,9 @@ def test_a_recipe_is_read_with_its_defaults() -> None:
         pytest.param("goal:", "gaol:", 11, "gaol: unknown key: did you mean 'goal'?", id="unknown key"),
         pytest.param(
             "provider: simulator",
-            "provider: simulator, modle: x",
+            "provider: simulator, temprature: 1",
             3,
-            "models.writer.modle: unknown key: did you mean 'model'?",
+            "models.writer.temprature: unknown key: did you mean 'temperature'?",
             id="nested",
         ),
         pytest.param("per_topic: 4", "per_topic: four", 11, "goal.per_topic: input should be a valid integer", id="wrong type"),
