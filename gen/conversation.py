@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gen.types import Message, Provenance
@@ -20,7 +20,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """A sample or pair that a format cannot hold. `reason` is a stable code: no_messages, tool_turn, unknown_role, not_alternating,
-    late_system, no_reply, lone_surrogate, not_text."""
+    late_system, no_reply, lone_surrogate, not_text, loss_weight, has_tools, not_plain, no_prompt, several_answers, has_turns, no_turns,
+    pair, no_pair, undesired."""
 
     id: str
     reason: str
@@ -43,7 +44,7 @@ def turns_of(messages: Sequence[Message]) -> Turns | Skipped:
     >>> turns_of([Message("user", "Hi"), Message("tool", "{}")]).reason
     'tool_turn'
     """
-    unfit = unwritable(messages)
+    unfit = unwritable(messages) or plain_turns(messages)
     if unfit:
         return unfit
     system = messages[0].content if messages[0].role == "system" else None
@@ -64,14 +65,29 @@ def unwritable(messages: Sequence[Message]) -> Skipped | None:
     for place, message in enumerate(messages, start=1):
         if not isinstance(message.content, str):
             return Skipped("", "not_text", f"message {place} is no text")
-        if _SURROGATE.search(message.content) or _SURROGATE.search(message.role):
+        if any(_SURROGATE.search(text) for text in _texts(message)):
             return Skipped("", "lone_surrogate", f"message {place} holds a lone surrogate")
     return None
 
 
-def as_dicts(messages: Sequence[Message]) -> list[dict[str, str]]:
-    """Messages as `{"role", "content"}`."""
-    return [{"role": message.role, "content": message.content} for message in messages]
+def as_dicts(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Messages as `{"role", "content"}`, and with what else they hold: `tool_calls` in OpenAI's form, `tool_call_id`, `name`, `weight`."""
+    return [_as_dict(message) for message in messages]
+
+
+def without_weights(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The messages without what they count for in the loss."""
+    return tuple(replace(message, weight=None) if message.weight is not None else message for message in messages)
+
+
+def plain_turns(messages: Sequence[Message]) -> Skipped | None:
+    """What a format that knows only roles and texts cannot hold of these messages: calls of tools and loss weights."""
+    for place, message in enumerate(messages, start=1):
+        if message.tool_calls:
+            return Skipped("", "tool_turn", f"message {place} calls a tool")
+        if message.weight is not None and message.weight != 1 and message.role == "assistant":
+            return Skipped("", "loss_weight", f"message {place} has the loss weight {message.weight:g}")
+    return None
 
 
 def marked(row: dict[str, Any], source: Provenance) -> dict[str, Any]:
@@ -81,6 +97,27 @@ def marked(row: dict[str, Any], source: Provenance) -> dict[str, Any]:
     ({'output': '4'}, {'output': '4', 'simulated': True})
     """
     return {**row, SIMULATED_COLUMN: True} if source.simulated else row
+
+
+def _as_dict(message: Message) -> dict[str, Any]:
+    row: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        row["tool_calls"] = [
+            ({"id": call.id} if call.id else {}) | {"type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id:
+        row["tool_call_id"] = message.tool_call_id
+    if message.name:
+        row["name"] = message.name
+    if message.weight is not None:
+        row["weight"] = int(message.weight) if message.weight == int(message.weight) else message.weight
+    return row
+
+
+def _texts(message: Message) -> tuple[str, ...]:
+    calls = [text for call in message.tool_calls for text in (call.name, call.arguments, call.id)]
+    return (message.content, message.role, message.name, message.tool_call_id, *calls)
 
 
 def _misplaced(place: int, role: str) -> str:

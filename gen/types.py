@@ -28,9 +28,10 @@ def freeze(value: Json) -> Json:
 
 
 def thaw(value: Json) -> Json:
-    """Plain dicts and lists again, also out of our dataclasses: what `json.dumps` takes."""
+    """Plain dicts and lists again, also out of our dataclasses: what `json.dumps` takes. Their sparse fields are left out while empty."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: thaw(getattr(value, item.name)) for item in fields(value)}
+        shown = (item for item in fields(value) if not (item.metadata.get("sparse") and getattr(value, item.name) == item.default))
+        return {item.name: thaw(getattr(value, item.name)) for item in shown}
     if isinstance(value, Mapping):
         return {key: thaw(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -49,15 +50,33 @@ def digest(value: Json, *, length: int = 16) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
 
 
+_SPARSE = {"sparse": True}  # a field that most values leave empty: `thaw` writes it only where it is filled
+
 # --- what goes to a model and comes back ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """An assistant's call of a tool; `arguments` are JSON text, as providers and trainers exchange them."""
+
+    name: str
+    arguments: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn. `role` is system, user, assistant or tool in every reply of ours; a dataset read from outside may hold anything."""
+    """One turn. `role` is system, user, assistant or tool in every reply of ours; a dataset read from outside may hold anything.
+
+    `tool_calls`, `tool_call_id` (which call a tool's turn answers) and `name` come from datasets with tools. `weight` is what the turn
+    counts for in the loss where the dataset says so: 0 means that it is read and not learnt, None that nothing is said."""
 
     role: str
     content: str
+    tool_calls: tuple[ToolCall, ...] = field(default=(), metadata=_SPARSE)
+    tool_call_id: str = field(default="", metadata=_SPARSE)
+    name: str = field(default="", metadata=_SPARSE)
+    weight: float | None = field(default=None, metadata=_SPARSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +193,17 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A conversation that may become training data. `id` names task and position, never the text: two equal texts have two fates."""
+    """A conversation that may become training data. `id` names task and position, never the text: two equal texts have two fates.
+
+    `tools` is the JSON text of the list of tools that the conversation may call, empty without any; `label` says of an unpaired
+    preference whether the answer is wanted."""
 
     id: str
     messages: tuple[Message, ...]
     scores: Mapping[str, Score] = field(default_factory=lambda: EMPTY)
     provenance: Provenance = Provenance()
+    tools: str = field(default="", metadata=_SPARSE)
+    label: bool | None = field(default=None, metadata=_SPARSE)
 
     def last(self, role: str) -> str:
         """The content of the last message of `role`; empty when there is none."""
@@ -266,6 +290,7 @@ class Preference:
     source: str
     sample: str
     provenance: Provenance = Provenance()
+    tools: str = field(default="", metadata=_SPARSE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ _UNREADABLE = re.compile(r"[\x00\ud800-\udfff]")  # NUL ends texts in many a too
 @dataclass(frozen=True, slots=True)
 class Schema:
     """Rejects what is no conversation: at most one system turn, first; then user and assistant by turns, an assistant's tools between;
-    the assistant last; every turn a text with something in it.
+    the assistant last; every turn a text with something in it, or a call of a tool.
 
     The rules are those that the published chat templates of Llama, Gemma and Mistral raise errors for. Reasons: `no_messages`,
     `unknown_role`, `system_not_first`, `no_user_turn`, `roles_do_not_alternate`, `last_not_assistant`, `invalid_text`, `empty_content`.
@@ -61,7 +61,7 @@ def _texts(messages: tuple[Message, ...]) -> tuple[str, str]:
             found = _UNREADABLE.search(message.content)
             if found:
                 return "invalid_text", f"{where}: U+{ord(found[0]):04X} at character {found.start()}"
-        if not message.content.strip():
+        if not message.content.strip() and not message.tool_calls:
             return "empty_content", where
     return "", ""
 
