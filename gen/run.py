@@ -34,6 +34,7 @@ Result = TypeVar("Result")
 
 FLUSH_EVERY = 50  # outcomes; a kill loses at most these from the ledger, and none of their replies
 FLUSH_SECONDS = 1.0
+LANDING = "waiting for replies that are already paid for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,8 @@ async def _run(
             if complete:
                 progress.phase = "making pairs" if parts.pairs else progress.phase
                 await _pairs(parts, ledger, client, pipeline, interrupt)
-            stats = client.stats
+            progress.phase = LANDING
+        stats = client.stats  # with the replies that landed while the client was closing
     finally:
         await cache.close()
     stop, reason = _why_it_ended(ends, pipeline, interrupt)

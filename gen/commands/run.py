@@ -18,6 +18,7 @@ import typer
 from gen.commands.check import check_models
 from gen.commands.events import SILENT, Events, opened, told
 from gen.commands.live import live_view
+from gen.llm.retry import Patience
 from gen.recipe import Recipe, load
 from gen.run import Progress, RunResult, run
 from gen.sequences import ENDED_BY_ITSELF
@@ -63,7 +64,7 @@ def run_until_done(
     sources: Sources | None = None,
     events: Events = SILENT,
 ) -> RunResult:
-    """Run with a live view. Ctrl-C ends the run cleanly; a second one ends it at once."""
+    """Run with a live view. Ctrl-C ends the run cleanly: what is on the wire may still land; a second one ends it at once."""
 
     async def go() -> RunResult:
         interrupt, progress = asyncio.Event(), Progress()
@@ -71,6 +72,8 @@ def run_until_done(
 
         def stop() -> None:
             interrupt.set()
+            if show and (waiting := progress.stats().in_flight if progress.stats else 0) > 0:
+                _say_what_is_awaited(waiting)
             loop.remove_signal_handler(signal.SIGINT)
             signal.signal(signal.SIGINT, _end_at_once)
 
@@ -84,6 +87,17 @@ def run_until_done(
             )
 
     return asyncio.run(go())
+
+
+def _say_what_is_awaited(replies: int) -> None:
+    many = f"{replies} replies that are" if replies > 1 else "a reply that is"
+    clear_line = "\r\033[K" if sys.stderr.isatty() else ""
+    print(
+        f"{clear_line}sluice: waiting up to {Patience().landing_seconds:g} s for {many} already paid for; Ctrl-C again to leave "
+        f"{'them' if replies > 1 else 'it'}",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _end_at_once(_number: int, _frame: object) -> None:

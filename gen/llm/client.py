@@ -16,9 +16,10 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import Any, Self
 
 from gen.errors import BudgetReached, ProviderError, RateLimited, RecipeError, ServiceStopped, Unavailable
+from gen.llm import call_log
 from gen.llm.budget import Amount, Budget, prompt_bytes, spent_on, worst_case
 from gen.llm.cache import Cache
 from gen.llm.check import Route, check_models, ready_route
@@ -131,11 +132,36 @@ class Client:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """End what is in flight (its reservations are moot), then close the connections. The cache belongs to whoever opened it."""
-        tasks = [flight.task for flight in self._flights.values() if flight.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Let what is on the wire come home for a while and be kept, end the rest, then close the connections. The cache belongs to whoever
+        opened it. A second cancellation ends the waiting at once."""
+        flights = [flight for flight in self._flights.values() if flight.task is not None]
+        try:
+            await self._landing(flights)
+        finally:
+            await _ended([flight.task for flight in flights if flight.task is not None])
+            await self._close()
+
+    async def _landing(self, flights: list[_Flight]) -> None:
+        """Wait for the calls on the wire, at most `Patience.landing_seconds`: they may be billed, so their replies are kept."""
+        homing: list[asyncio.Task[Any]] = []
+        for flight in flights:
+            assert flight.task is not None
+            if flight.on_wire:
+                flight.waiters = 0  # whoever still waits is being ended; a failure is not asked again
+                homing.append(flight.task)
+            else:
+                flight.task.cancel()
+        if not homing or self._patience.landing_seconds <= 0:
+            return
+        limit = asyncio.ensure_future(self._clock.sleep(self._patience.landing_seconds))
+        home = asyncio.ensure_future(asyncio.wait(homing))
+        try:
+            await asyncio.wait({limit, home}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            limit.cancel()
+            home.cancel()
+
+    async def _close(self) -> None:
         for model in self._models.values():
             await model.admission.close()
         for provider in self._providers:
@@ -158,11 +184,14 @@ class Client:
             cached = self._cache.get(key) if self._cache is not None else None
             if cached is not None:
                 _count(tallies, "cache_hits")
+                if log.isEnabledFor(logging.DEBUG):
+                    log.debug("%s: %s, from the cache", call_log.named(key, request), call_log.paid(cached, 0.0))
                 return dataclasses.replace(cached, key=key, cost=cost_of(cached.usage, route.price), from_cache=True)
             self._raise_if_stopped()
             flight = self._take_off(key, request, model, tallies)
         else:
             _count(tallies, "joined")
+            log.debug("%s joins an equal call in flight", _label(flight))
         return await self._join(flight)
 
     # --- one request on its way ------------------------------------------------------------------------------------------------
@@ -180,7 +209,8 @@ class Client:
         return flight
 
     async def _join(self, flight: _Flight) -> Response:
-        """Wait for a flight without owning it: it goes on while anybody waits, and is called off when the last one gave up."""
+        """Wait for a flight without owning it: it goes on while anybody waits. When the last one gave up it is called off, unless it is on
+        the wire: what may be billed comes home and is kept, and whoever asks for the same meanwhile joins it."""
         task = flight.task
         assert task is not None
         flight.waiters += 1
@@ -192,10 +222,14 @@ class Client:
                 self._raise_if_stopped()
             raise
         finally:
-            flight.waiters -= 1
-            if flight.waiters == 0 and not task.done():
-                task.cancel()
-                self._land(flight)
+            flight.waiters = max(0, flight.waiters - 1)
+            if flight.waiters == 0 and not flight.on_wire and not task.done():
+                self._call_off(flight)
+
+    def _call_off(self, flight: _Flight) -> None:
+        if flight.task is not None:
+            flight.task.cancel()
+        self._land(flight)
 
     async def _fetch(self, flight: _Flight) -> Response:
         async def attempt() -> Response:
@@ -211,7 +245,7 @@ class Client:
             )
         except ProviderError as error:
             _count(flight.tallies, "failed")
-            log.debug("%s failed: %s", _label(flight), error.reason)
+            log.debug("%s failed: %s", _label(flight), call_log.failed(error))
             raise self._final(flight, error) from None
         finally:
             if flight.reserved:
@@ -239,14 +273,8 @@ class Client:
             tally.paid(reply.usage, cost)
         if self._cache is not None:
             reply = await self._cache.put(flight.key, reply, requested_model=model.route.line.model, created=self._clock.wall())
-        log.debug(
-            "%s: %s, %d + %d tokens, %.2f s",
-            _label(flight),
-            reply.finish_reason,
-            reply.usage.input_tokens,
-            reply.usage.output_tokens,
-            self._clock.monotonic() - flight.seat.sent,
-        )
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s: %s, %.2f s", _label(flight), call_log.paid(reply, cost), self._clock.monotonic() - flight.seat.sent)
         return dataclasses.replace(reply, key=flight.key, cost=cost_of(reply.usage, model.route.price))
 
     async def _send(self, flight: _Flight) -> Response:
@@ -292,7 +320,9 @@ class Client:
 
     def _retried(self, flight: _Flight, error: ProviderError) -> None:
         _count(flight.tallies, "rate_limited" if isinstance(error, RateLimited) else "retries")
-        log.debug("%s is asked again after %s", _label(flight), error.reason)
+        log.debug("%s is asked again after %s", _label(flight), call_log.failed(error))
+        if flight.waiters == 0:  # it came home with an error and nobody waits any more
+            self._call_off(flight)
 
     def _final(self, flight: _Flight, error: ProviderError) -> ProviderError:
         """The error that the callers see; one that ends the run trips the client."""
@@ -356,8 +386,14 @@ def _count(tallies: tuple[Tally, Tally, Tally], name: str) -> None:
 
 
 def _label(flight: _Flight) -> str:
-    """A call in a log line: model, purpose and the head of its key; never a prompt."""
-    return f"call {flight.key[:12]} of {flight.model.route.name} for {flight.request.purpose or 'no purpose'}"
+    return call_log.named(flight.key, flight.request)
+
+
+async def _ended(tasks: list[asyncio.Task[Any]]) -> None:
+    """Cancel what still runs and wait until all of it has ended."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _retrieve(task: asyncio.Task[Response]) -> None:

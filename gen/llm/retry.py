@@ -10,42 +10,46 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from gen.errors import ProviderError, RateLimited, Unavailable
 from gen.llm.clock import Clock
-from gen.types import Response
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long to go on. `attempts` and `total_seconds` bound Unavailable, `rate_limited_seconds` all waiting for rate limits; the
-    n-th wait is drawn from 0 to `first_wait_seconds` × 2ⁿ, at most `longest_wait_seconds`."""
+    n-th wait is drawn from 0 to `first_wait_seconds` × 2ⁿ, at most `longest_wait_seconds`. `landing_seconds` is how long a client that is
+    being closed waits for replies that are on the wire, and so paid for."""
 
     attempts: int = 6
     total_seconds: float = 900.0
     rate_limited_seconds: float = 1800.0
     first_wait_seconds: float = 0.5
     longest_wait_seconds: float = 30.0
+    landing_seconds: float = 10.0
 
 
 async def retrying(
-    attempt: Callable[[], Coroutine[None, None, Response]],
+    attempt: Callable[[], Coroutine[None, None, Result]],
     *,
     patience: Patience,
     clock: Clock,
     rng: random.Random,
     on_retry: Callable[[ProviderError], None],
-) -> Response:
-    """The first reply that `attempt`, an async function, brings. Raises its last error when patience ends, and any final error at once."""
+) -> Result:
+    """The first result that `attempt`, an async function, brings. Raises its last error when patience ends, and any final error at once."""
     try:
         return await attempt()  # most calls need no retrying: tenacity costs a tenth of a whole call
     except (Unavailable, RateLimited) as error:
         first: ProviderError | None = error
     state = _State(patience, clock, rng)
 
-    async def next_attempt() -> Response:
+    async def next_attempt() -> Result:
         nonlocal first
         if first is not None:
             failed, first = first, None
@@ -65,8 +69,8 @@ async def retrying(
         before_sleep=before_sleep,
         reraise=True,
     )
-    reply: Response = await retries(next_attempt)
-    return reply
+    result: Result = await retries(next_attempt)
+    return result
 
 
 class _State:

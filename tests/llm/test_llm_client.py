@@ -17,6 +17,7 @@ from gen.llm.cache import Cache
 from gen.llm.cache_upkeep import cache_stats
 from gen.llm.client import Client
 from gen.llm.providers.scripted import ScriptedProvider
+from gen.llm.retry import Patience
 from gen.recipe import BudgetLine, ModelLine
 from gen.types import Request, Response, Usage
 
@@ -99,20 +100,79 @@ async def test_one_waiter_that_gives_up_does_not_take_the_others_along(line: Lin
     assert len(provider.requests) == 1
 
 
-async def test_a_call_that_nobody_waits_for_any_more_is_called_off_and_keeps_its_reservation(line: Line, ask: Ask) -> None:
+async def test_a_reply_on_the_wire_that_nobody_waits_for_any_more_comes_home_and_is_kept(tmp_path: Path, line: Line, ask: Ask) -> None:
+    cache, sent, answered = Cache(tmp_path / "cache.db"), asyncio.Event(), asyncio.Event()
+
+    async def slow(_: Request) -> Response:
+        sent.set()
+        await answered.wait()
+        return GOOD
+
+    provider = ScriptedProvider(slow)
+    async with client(provider, line(), cache=cache, budget=BudgetLine(calls=1)) as model:
+        task = asyncio.create_task(model.generate(ask()))
+        await sent.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert model.stats.in_flight == 1
+        joined = asyncio.create_task(model.generate(ask()))
+        await asyncio.sleep(0)
+        joined.cancel()
+        asyncio.get_running_loop().call_later(0.01, answered.set)
+    async with client([], line(), cache=cache) as later:
+        assert (await later.generate(ask())).from_cache
+    await cache.close()
+    assert (len(provider.requests), model.stats.replies, model.stats.in_flight) == (1, 1, 0)
+
+
+async def test_a_call_not_yet_on_the_wire_is_called_off_when_the_client_closes(line: Line, ask: Ask) -> None:
+    sent = asyncio.Event()
+
+    async def slow(_: Request) -> Response:
+        sent.set()
+        await asyncio.sleep(0.01)
+        return GOOD
+
+    provider = ScriptedProvider(slow)
+    async with client(provider, line(max_concurrency=1)) as model:
+        first, second = (asyncio.create_task(model.generate(ask(text))) for text in ("one", "two"))
+        await sent.wait()
+    assert (await first).text == "answer"
+    assert isinstance((await asyncio.gather(second, return_exceptions=True))[0], asyncio.CancelledError)
+    assert len(provider.requests) == 1
+
+
+async def test_what_does_not_land_in_time_is_called_off_and_keeps_its_reservation(line: Line, ask: Ask, time: Any) -> None:
     async def never(_: Request) -> Response:
         await asyncio.Event().wait()
         return GOOD
 
-    async with client(never, line(), budget=BudgetLine(calls=1)) as model:
+    async with client(never, line(), clock=time.clock, patience=Patience(landing_seconds=7.0)) as model:
         task = asyncio.create_task(model.generate(ask()))
         await asyncio.sleep(0.005)
+    assert time.slept == [7.0]
+    assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
+    assert model._budget.spent.calls == 1
+
+
+async def test_a_failure_that_nobody_waits_for_is_not_asked_again(line: Line, ask: Ask) -> None:
+    sent, failing = asyncio.Event(), asyncio.Event()
+
+    async def fails(_: Request) -> Response:
+        sent.set()
+        await failing.wait()
+        raise Unavailable("down", reason="overloaded", status=503)
+
+    provider = ScriptedProvider(fails)
+    async with client(provider, line()) as model:
+        task = asyncio.create_task(model.generate(ask()))
+        await sent.wait()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await asyncio.sleep(0)
+        failing.set()
+        await asyncio.sleep(0.01)
         assert model.stats.in_flight == 0
-        with pytest.raises(BudgetReached):
-            await asyncio.wait_for(model.generate(ask("other")), 5)
+    assert len(provider.requests) == 1
 
 
 async def test_twelve_429s_then_a_reply(line: Line, ask: Ask, time: Any) -> None:
@@ -246,6 +306,7 @@ from gen.llm.cache import Cache
 from gen.llm.cache_upkeep import cache_stats
 from gen.llm.client import Client
 from gen.llm.providers.scripted import ScriptedProvider
+from gen.llm.retry import Patience
 from gen.recipe import ModelLine
 from gen.types import Message, Request
 async def main():
