@@ -30,11 +30,13 @@ class Spoken:
 
 
 class Service:
-    """The simulated service behind all routes: its options, its limits, and how often each request was asked."""
+    """The simulated service behind all routes: its options, its limits, and how often each request was asked. `waited_seconds` is the
+    sum of all latencies so far: what the same requests would take one after the other."""
 
     def __init__(self, options: SimulatorOptions) -> None:
         self.options = options
         self.limits = Limits(self._bucket(options.requests_per_minute), self._bucket(options.tokens_per_minute))
+        self.waited_seconds = 0.0
         self._attempts: Counter[str] = Counter()
         self._counting = bool(options.rate_limit_first or any(options.faults.values()) or options.jitter_ms)
 
@@ -120,6 +122,7 @@ class Service:
             milliseconds += self.options.jitter_ms * luck.lognormvariate(0, self.options.jitter_sigma)
         seconds = milliseconds / 1000 + (self.options.hang_seconds if hang else 0)
         if seconds > 0:
+            self.waited_seconds += seconds
             await asyncio.sleep(seconds)
 
     def _failure(self, fault: str) -> Problem | None:
