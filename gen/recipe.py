@@ -35,6 +35,12 @@ DEFAULT_GATES = (
     "exact_dup",
     "near_dup",
 )
+# What a line of these providers says where the recipe leaves it out. Perspective's quota is one query per second unless Google raised it.
+LINE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "search": {"model": "search"},
+    "command": {"model": "command", "max_concurrency": 4},
+    "perspective": {"model": "perspective", "requests_per_minute": 60.0},
+}
 SPLITS = ("train", "validation", "test")
 MAX_GOAL = 1_000_000_000
 _EXPECTED = "a recipe is a mapping of keys such as name, models, strategies, goal; `sluice init` writes one"
@@ -68,6 +74,25 @@ class PriceLine(_Line):
     input: Annotated[float, Field(ge=0)]
     output: Annotated[float, Field(ge=0)]
     cached_input: Annotated[float, Field(ge=0)] | None = None
+    cache_write: Annotated[float, Field(ge=0)] | None = None
+
+
+class CapabilitiesLine(_Line):
+    """What the recipe knows better than the table of `gen.llm.capabilities` about a model, such as that a server refuses JSON schemas."""
+
+    system_role: bool | None = None
+    raw_prompt: bool | None = None
+    json_schema: bool | None = None
+    prompt_caching: Literal["none", "automatic", "marked"] | None = None
+    cache_minimum_tokens: Annotated[int, Field(ge=1)] | None = None
+    temperature: bool | None = None
+    top_p: bool | None = None
+    temperature_with_top_p: bool | None = None
+    seed: bool | None = None
+    embeddings: bool | None = None
+    embedding_inputs: Annotated[int, Field(ge=1)] | None = None
+    embedding_bytes: Annotated[int, Field(ge=1)] | None = None
+    max_output_tokens: Annotated[int, Field(ge=1)] | None = None
 
 
 class BatchLine(_Line):
@@ -89,7 +114,7 @@ class BatchLine(_Line):
 class ModelLine(_Line):
     """One model of the recipe. `requests_per_minute` and the token limits bound what is sent; without them the limits are learned from
     the provider's headers. `max_concurrency` bounds the requests in flight. `mode: batch` sends them by the provider's batch API, which has
-    no use for either. Keys come from the environment only."""
+    no use for either. `tool` tells how a search or a command is asked (gen/llm/tools.py). Keys come from the environment only."""
 
     provider: str = "simulator"
     model: str = "simulated-writer"
@@ -108,8 +133,18 @@ class ModelLine(_Line):
     tokenizer: str | None = None
     extra_body: dict[str, Any] = Field(default_factory=dict)
     simulator: dict[str, Any] = Field(default_factory=dict)
+    tool: dict[str, Any] = Field(default_factory=dict)
     mode: Literal["live", "batch"] = "live"
     batch: BatchLine = BatchLine()
+    capabilities: CapabilitiesLine = CapabilitiesLine()
+    prompt_caching: Literal["auto", "off"] = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _what_goes_without_saying(cls, value: Any) -> Any:
+        """A tool's line need not repeat its provider as its model; Perspective's is held to its default quota of one call a second."""
+        own = LINE_DEFAULTS.get(str(value.get("provider"))) if isinstance(value, Mapping) else None
+        return {**own, **value} if own else value
 
     @model_validator(mode="after")
     def _batch_options_only_for_batches(self) -> ModelLine:
@@ -324,6 +359,7 @@ FREE_MODEL_KEYS = frozenset(
         "max_concurrency",
         "timeout_seconds",
         "price",
+        "prompt_caching",
         "api_key_env",
         "mode",
         "batch",
@@ -337,6 +373,11 @@ def fixed_part(config: Config) -> dict[str, Any]:
     for line in dumped["models"].values():
         for key in FREE_MODEL_KEYS:
             line.pop(key, None)
+        if not line["tool"]:  # folders made before there were tools know nothing of them
+            del line["tool"]
+        line["capabilities"] = {key: value for key, value in line["capabilities"].items() if value is not None}
+        if not line["capabilities"]:  # nor of these
+            del line["capabilities"]
         simulator = line.get("simulator") or {}
         line["simulator"] = {key: value for key, value in simulator.items() if key in ("seed", "flaws")}
     flat: dict[str, Any] = {}
@@ -366,6 +407,7 @@ def _allowed_keys(path: KeyPath) -> list[str]:
         "split": SplitLine,
         "price": PriceLine,
         "batch": BatchLine,
+        "capabilities": CapabilitiesLine,
         "card": CardFields,
     }
     kind = next((models[str(step)] for step in reversed(path) if step in models), Config)
