@@ -49,6 +49,19 @@ def m001_replies(db: Database) -> None:
     db.table("replies").create_index(["created"])
 
 
+@migrations()
+def m002_batches(db: Database) -> None:
+    """One row per batch under way at a provider, and one per request in it: what the next start needs to join it. `remote_id` is the
+    provider's name for the batch, empty until it is known; `touched` (seconds since 1970) moves on while somebody is sending it. A row
+    goes once its results are kept. `key` is unique: no request is in two batches at once. The index serves `tag` → its requests."""
+    db.table("batches").create(
+        {"tag": str, "service": str, "remote_id": str, "requested_model": str, "requests": int, "created": float, "touched": float},
+        pk="tag",
+    )
+    db.table("batch_requests").create({"key": str, "tag": str, "custom_id": str}, pk="key")
+    db.table("batch_requests").create_index(["tag"])
+
+
 def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     connection.execute("PRAGMA synchronous = NORMAL")
