@@ -11,6 +11,7 @@ from gen.errors import RecipeError
 from gen.llm.keys import line_identity
 from gen.llm.prices import Price, price_of
 from gen.llm.provider import CAPABILITIES, Capabilities, Endpoint
+from gen.llm.tools import check_tool, is_private_or_safe
 from gen.plugins import suggest
 from gen.recipe import BudgetLine, ModelLine
 from gen.simulator import options as simulator_options
@@ -72,13 +73,24 @@ def _route(name: str, line: ModelLine, environ: Mapping[str, str]) -> Route:
     if not line.model.strip():
         raise RecipeError("name the model as its provider calls it", key=f"models.{name}.model")
     _check_sampling(name, line, capabilities)
+    try:
+        check_tool(line)
+    except RecipeError as error:
+        raise RecipeError(error.message, key=f"models.{name}.{error.key}") from error
     for key in line.extra_body:
         if key in _OWN_FIELDS:
             raise RecipeError(f"'{key}' is set by Sluice and cannot stand here", key=f"models.{name}.extra_body.{key}")
     if capabilities.own_server:
         endpoint = _own_server(name, line)
+    elif capabilities.on_this_machine:
+        if line.base_url is not None:
+            raise RecipeError(f"provider '{line.provider}' runs on this machine and has no address", key=f"models.{name}.base_url")
+        key = _api_key(name, line, capabilities, "", environ)
+        endpoint = Endpoint(line.provider, api_key=key, options=canonical_json(line.tool))
     else:
         base_url = _base_url(name, line, capabilities)
+        if capabilities.answers in ("lookup", "likelihoods") and not is_private_or_safe(base_url):
+            raise RecipeError("write it with https: http goes to this machine alone", key=f"models.{name}.base_url")
         endpoint = Endpoint(line.provider, base_url, _api_key(name, line, capabilities, base_url, environ))
     return Route(name, line, endpoint, line_identity(line), price_of(line))
 

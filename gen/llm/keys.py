@@ -20,7 +20,8 @@ def line_identity(line: ModelLine) -> Json:
     if line.provider == "simulator":
         return simulator_options.from_mapping(line.simulator).identity()
     capabilities = CAPABILITIES.get(line.provider)
-    return (line.base_url or (capabilities.base_url if capabilities else None) or "").rstrip("/")
+    address = (line.base_url or (capabilities.base_url if capabilities else None) or "").rstrip("/")
+    return [address, line.tool] if line.tool else address
 
 
 def request_key(request: Request, line: ModelLine, identity: Json) -> str:

@@ -6,6 +6,7 @@ A simulated reply has the known price 0 unless the line sets one, so that budget
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from gen.recipe import ModelLine
 from gen.types import Usage
 
 _MILLION = 1_000_000
+_FREE: Mapping[str, str] = {"perspective": "the Perspective API is free", "command": "a command of one's own is free"}
 
 
 class Price(Protocol):
@@ -51,6 +53,8 @@ def price_of(line: ModelLine) -> Price | None:
         return FlatPrice(0.0, 0.0, 0.0, "the simulator is free")
     if line.provider == "openai" and not line.base_url and is_moderation(line.model):
         return FlatPrice(0.0, 0.0, 0.0, "OpenAI's moderations endpoint is free")
+    if line.provider in _FREE:
+        return FlatPrice(0.0, 0.0, 0.0, _FREE[line.provider])
     library: Any = importlib.import_module("gen.llm.price_library")
     found: Price | None = library.lookup(line.provider, line.base_url, line.model)
     return found

@@ -39,7 +39,9 @@ class Capabilities:
 
     `limits_per` says what its rate limits count: the vendors' own clouds count per model, everybody else's server counts per key.
     `fixed_sampling` are prefixes of model ids that accept no temperature and no top_p, `no_json_schema` of those without structured
-    output (there the schema is described in the prompt). `seed` is whether equal prompts can be told apart on the wire.
+    output (there the schema is described in the prompt). `seed` is whether equal prompts can be told apart on the wire. `answers` is what
+    comes back: a chat model's text, what a tool found (`lookup`), a reward, or an endpoint's `likelihoods`. What runs `on_this_machine` has
+    no address.
     """
 
     module: str
@@ -52,6 +54,8 @@ class Capabilities:
     limits_per: Literal["model", "key"] = "key"
     fixed_sampling: tuple[str, ...] = ()
     no_json_schema: tuple[str, ...] = ()
+    answers: Literal["chat", "lookup", "reward", "likelihoods"] = "chat"
+    on_this_machine: bool = False
 
 
 CAPABILITIES: Mapping[str, Capabilities] = MappingProxyType(
@@ -76,6 +80,18 @@ CAPABILITIES: Mapping[str, Capabilities] = MappingProxyType(
             no_json_schema=("claude-2", "claude-3", "claude-sonnet-4-0", "claude-sonnet-4-2", "claude-opus-4-0", "claude-opus-4-2"),
         ),
         "simulator": Capabilities(module="gen.llm.providers.simulator", own_server=True),
+        "search": Capabilities(module="gen.llm.providers.search", raw_prompts=False, seed=False, answers="lookup"),
+        "command": Capabilities(module="gen.llm.providers.command", raw_prompts=False, seed=False, answers="lookup", on_this_machine=True),
+        # docs.vllm.ai/en/latest/models/pooling_models: reward models and classifiers have no chat endpoint.
+        "vllm_reward": Capabilities(module="gen.llm.providers.vllm_reward", raw_prompts=False, seed=False, answers="reward"),
+        "perspective": Capabilities(
+            module="gen.llm.providers.perspective",
+            base_url="https://commentanalyzer.googleapis.com/v1alpha1",
+            api_key_env="PERSPECTIVE_API_KEY",
+            raw_prompts=False,
+            seed=False,
+            answers="likelihoods",
+        ),
     }
 )
 
