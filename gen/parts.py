@@ -9,6 +9,7 @@ from typing import Any, Literal
 from gen import plugins
 from gen.apportion import largest_remainder
 from gen.errors import InputError, RecipeError
+from gen.llm.capabilities import capabilities_of
 from gen.llm.moderation import is_moderation
 from gen.llm.provider import CAPABILITIES
 from gen.pack_options import check_packing
@@ -20,8 +21,6 @@ from gen.types import SequenceEnd, Sources, freeze
 from gen.yaml_config import KeyPath
 
 MAX_SLOTS = 512  # the window of tasks is twice this; more requests in flight than that belong into several processes
-# platform.openai.com/docs/models: what OpenAI's own cloud still serves at /v1/completions
-_HOSTED_COMPLETIONS = ("gpt-3.5-turbo-instruct", "davinci-002", "babbage-002")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,7 @@ def build_parts(recipe: Recipe, sources: Sources | None = None) -> Parts:
         for place, part in enumerate(built.values()):
             _check_models(recipe, (room, place), part)
             _check_moderation(recipe, (room, place), part)
+            _check_answers(recipe, (room, place), part)
             _check_judge(recipe, (room, place), part, judges)
     for place, strategy in enumerate(strategies.values()):
         _check_raw_prompts(recipe, ("strategies", place), config.strategies[place].name, strategy)
@@ -187,6 +187,22 @@ def _check_moderation(recipe: Recipe, path: KeyPath, part: Any) -> None:
         raise recipe.error((*path, "model"), problem)
 
 
+def _check_answers(recipe: Recipe, path: KeyPath, part: Any) -> None:
+    """Who writes must be a chat model, and who looks something up a tool: a part's `asks` tells the kinds that do for a model of its own.
+    The simulator stands in for every kind."""
+    asks = getattr(part, "asks", {})
+    for model in getattr(part, "models", ()):
+        line = recipe.config.models[model]
+        capabilities = CAPABILITIES.get(line.provider)
+        kind, wanted = capabilities.answers if capabilities else "chat", asks.get(model, ("chat",))
+        if line.provider == "simulator" or kind in wanted:
+            continue
+        right = sorted(name for name, other in CAPABILITIES.items() if other.answers in wanted)
+        key = next((name for name in plugins.options(type(part)) if getattr(part, name) == model), "model")
+        problem = f"'{model}' is a line of provider '{line.provider}', which does not answer this: take one of {', '.join(right)}"
+        raise recipe.error((*path, key), problem)
+
+
 def _check_raw_prompts(recipe: Recipe, path: KeyPath, name: str, part: Any) -> None:
     """A part that `needs_raw_prompt` and a model that only chats: better said now than after the first calls."""
     for model in part.models if getattr(part, "needs_raw_prompt", False) else ():
@@ -198,11 +214,10 @@ def _check_raw_prompts(recipe: Recipe, path: KeyPath, name: str, part: Any) -> N
 
 def _only_chat(line: ModelLine) -> str:
     """Why raw prompts cannot be sent to a model; empty when they can. An unknown provider is found where the models are checked."""
-    capabilities = CAPABILITIES.get(line.provider)
-    if capabilities is not None and not capabilities.raw_prompts:
-        return f"provider '{line.provider}' has only chat"
-    own_cloud = line.provider == "openai" and line.base_url in (None, CAPABILITIES["openai"].base_url)
-    return f"OpenAI's '{line.model}' has only chat" if own_cloud and not line.model.startswith(_HOSTED_COMPLETIONS) else ""
+    api = CAPABILITIES.get(line.provider)
+    if api is None or capabilities_of(line).raw_prompt:
+        return ""
+    return f"OpenAI's '{line.model}' has only chat" if api.raw_prompts else f"provider '{line.provider}' has only chat"
 
 
 def _check_sources(recipe: Recipe, path: KeyPath, strategy: Any, sources: Sources) -> None:
@@ -222,7 +237,7 @@ def _check_judge(recipe: Recipe, path: KeyPath, part: Any, judges: Mapping[str, 
         return
     if judge not in judges:
         raise recipe.error((*path, "judge"), f"no judge '{judge}' under judges: {plugins.suggest(judge, sorted(judges))}")
-    aspect, aspects = getattr(part, "aspect", ""), list(getattr(judges[judge], "asked", ()))
+    aspect, aspects = getattr(part, "aspect", ""), list(getattr(judges[judge], "aspects_scored", getattr(judges[judge], "asked", ())))
     if aspect and aspects and aspect not in aspects:
         raise recipe.error((*path, "aspect"), f"the judge '{judge}' has no aspect '{aspect}': {plugins.suggest(aspect, aspects)}")
     if path[0] == "pairs" and not hasattr(judges[judge], "compare"):

@@ -112,6 +112,11 @@ def _split_notes(recipe: Recipe) -> list[str]:
     return [f"the ratios of export.split add up to {total:g}, so they are taken as {used}"]
 
 
+def _judge_notes(parts: Parts) -> list[str]:
+    """What a judge itself wants known before it is asked, such as the end of the service behind it."""
+    return [f"{title}: {judge.notice}" for title, judge in parts.judges.items() if getattr(judge, "notice", "")]
+
+
 def _summary(recipe: Recipe, parts: Parts) -> list[str]:
     config = recipe.config
     goal = sum(one.quota for one in parts.sequences)
@@ -124,7 +129,7 @@ def _summary(recipe: Recipe, parts: Parts) -> list[str]:
         f"  gates       {', '.join(one.name + (' (warn)' if one.warn else '') for one in parts.gates)}",
         f"  goal        {goal} accepted in {len(parts.sequences)} sequences, up to {config.attempts} attempts each",
     ]
-    lines += [f"  note        {note}" for note in (*surplus_notes(parts), *_split_notes(recipe))]
+    lines += [f"  note        {note}" for note in (*surplus_notes(parts), *_split_notes(recipe), *_judge_notes(parts))]
     lag = min((int(getattr(one, "lag", 64)) for one in parts.strategies.values()), default=64)
     slots = sum(line.max_concurrency for line in config.models.values())
     busy = busy_requests(parts)

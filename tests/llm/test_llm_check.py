@@ -16,7 +16,7 @@ KEYS = {"OPENAI_API_KEY": "sk-test", "ANTHROPIC_API_KEY": "sk-ant"}
 @pytest.mark.parametrize(
     ("line", "key", "words"),
     [
-        ({"provider": "opnai"}, "provider", "unknown provider 'opnai': did you mean 'openai'? choose from anthropic, openai, simulator"),
+        ({"provider": "opnai"}, "provider", "unknown provider 'opnai': did you mean 'openai'? choose from anthropic, command, openai, perspective, search, simulator"),
         ({"provider": "openai", "model": " "}, "model", "name the model"),
         ({"provider": "openai", "model": "m", "api_key_env": "MY_KEY"}, "api_key_env", "MY_KEY is not set"),
         ({"provider": "openai", "model": "m", "base_url": "localhost:8000"}, "base_url", "not an address"),

@@ -1,7 +1,8 @@
 """Reward models on a vLLM server, which have no chat endpoint: `/classify` for sequence classifiers, `/pooling` for token rewards.
 
 The conversation goes out as messages and the server's own chat template sets it. The reply's text is `reward:NUMBER`, as reward models
-behind a chat endpoint write it. For a plain logit instead of a probability say `extra_body: {use_activation: false}` where the server knows it.
+behind a chat endpoint write it. For a plain logit instead of a probability say `extra_body: {use_activation: false}` where the server
+knows it.
 """
 
 from __future__ import annotations
