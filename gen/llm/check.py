@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from gen.errors import RecipeError
+from gen.llm.batching.offer import check_batch
+from gen.llm.capabilities import capabilities_of
 from gen.llm.keys import line_identity
 from gen.llm.prices import Price, price_of
 from gen.llm.provider import CAPABILITIES, Capabilities, Endpoint
@@ -72,7 +74,8 @@ def _route(name: str, line: ModelLine, environ: Mapping[str, str]) -> Route:
         )
     if not line.model.strip():
         raise RecipeError("name the model as its provider calls it", key=f"models.{name}.model")
-    _check_sampling(name, line, capabilities)
+    _check_sampling(name, line)
+    check_batch(name, line)
     try:
         check_tool(line)
     except RecipeError as error:
@@ -95,18 +98,25 @@ def _route(name: str, line: ModelLine, environ: Mapping[str, str]) -> Route:
     return Route(name, line, endpoint, line_identity(line), price_of(line))
 
 
-def _check_sampling(name: str, line: ModelLine, capabilities: Capabilities) -> None:
-    if line.temperature is not None and line.temperature > capabilities.max_temperature:
+def _check_sampling(name: str, line: ModelLine) -> None:
+    able = capabilities_of(line)
+    for key, value, takes in (("temperature", line.temperature, able.temperature), ("top_p", line.top_p, able.top_p)):
+        if value is not None and not takes:
+            raise RecipeError(
+                f"'{line.model}' takes no {key}; remove it (or, where that is wrong by now, add `capabilities: {{{key}: true}}`)",
+                key=f"models.{name}.{key}",
+            )
+    if line.temperature is not None and line.temperature > able.max_temperature:
         raise RecipeError(
-            f"{line.provider} takes a temperature up to {capabilities.max_temperature:g}, got {line.temperature:g}",
+            f"{line.provider} takes a temperature up to {able.max_temperature:g}, got {line.temperature:g}",
             key=f"models.{name}.temperature",
         )
-    own_cloud = not line.base_url
-    for key, value in (("temperature", line.temperature), ("top_p", line.top_p)):
-        if own_cloud and value is not None and capabilities.fixed_sampling and line.model.startswith(capabilities.fixed_sampling):
-            raise RecipeError(f"'{line.model}' takes no {key}; remove it", key=f"models.{name}.{key}")
-    if line.provider == "anthropic" and line.temperature is not None and line.top_p is not None:
-        raise RecipeError("anthropic takes temperature or top_p, not both; remove one", key=f"models.{name}.top_p")
+    if line.temperature is not None and line.top_p is not None and not able.temperature_with_top_p:
+        raise RecipeError(f"{line.provider} takes temperature or top_p, not both; remove one", key=f"models.{name}.top_p")
+    if able.max_output_tokens is not None and line.max_tokens > able.max_output_tokens:
+        raise RecipeError(
+            f"'{line.model}' writes at most {able.max_output_tokens} tokens, got {line.max_tokens}", key=f"models.{name}.max_tokens"
+        )
 
 
 def _own_server(name: str, line: ModelLine) -> Endpoint:

@@ -7,6 +7,7 @@ an address, because its port differs from run to run.
 
 from __future__ import annotations
 
+from gen.llm.capabilities import shaping
 from gen.llm.provider import CAPABILITIES, sampling
 from gen.recipe import ModelLine
 from gen.simulator import options as simulator_options
@@ -27,6 +28,7 @@ def line_identity(line: ModelLine) -> Json:
 def request_key(request: Request, line: ModelLine, identity: Json) -> str:
     """The SHA-256, as 64 hex digits, over the canonical JSON of all that can change the answer; `identity` from `line_identity`."""
     resolved = sampling(request, line)
+    said = shaping(line.capabilities)
     return digest(
         {
             "provider": line.provider,
@@ -38,6 +40,7 @@ def request_key(request: Request, line: ModelLine, identity: Json) -> str:
             "response_schema": request.response_schema,
             "draw": request.draw,
             "extra_body": line.extra_body,
+            **({"capabilities": said} if said else {}),
         },
         length=_KEY_HEX_DIGITS,
     )

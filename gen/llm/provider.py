@@ -38,10 +38,9 @@ class Capabilities:
     """What an API takes, as data.
 
     `limits_per` says what its rate limits count: the vendors' own clouds count per model, everybody else's server counts per key.
-    `fixed_sampling` are prefixes of model ids that accept no temperature and no top_p, `no_json_schema` of those without structured
-    output (there the schema is described in the prompt). `seed` is whether equal prompts can be told apart on the wire. `answers` is what
-    comes back: a chat model's text, what a tool found (`lookup`), a reward, or an endpoint's `likelihoods`. What runs `on_this_machine` has
-    no address.
+    `seed` is whether equal prompts can be told apart on the wire; what its models can do is told by `gen.llm.capabilities`. `answers` is
+    what comes back: a chat model's text, what a tool found (`lookup`), a reward, or an endpoint's `likelihoods`. What runs
+    `on_this_machine` has no address.
     """
 
     module: str
@@ -50,34 +49,26 @@ class Capabilities:
     own_server: bool = False
     raw_prompts: bool = True
     seed: bool = True
-    max_temperature: float = 2.0
     limits_per: Literal["model", "key"] = "key"
-    fixed_sampling: tuple[str, ...] = ()
-    no_json_schema: tuple[str, ...] = ()
     answers: Literal["chat", "lookup", "reward", "likelihoods"] = "chat"
     on_this_machine: bool = False
 
 
 CAPABILITIES: Mapping[str, Capabilities] = MappingProxyType(
     {
-        # platform.openai.com/docs/guides/reasoning: reasoning models reject temperature and top_p.
         "openai": Capabilities(
             module="gen.llm.providers.openai",
             base_url="https://api.openai.com/v1",
             api_key_env="OPENAI_API_KEY",
             limits_per="model",
-            fixed_sampling=("o1", "o3", "o4", "gpt-5"),
         ),
-        # docs.claude.com/en/api/messages: temperature from 0 to 1, no seed; structured outputs since Claude Opus 4.1 and Sonnet 4.5.
         "anthropic": Capabilities(
             module="gen.llm.providers.anthropic",
             base_url="https://api.anthropic.com",
             api_key_env="ANTHROPIC_API_KEY",
             raw_prompts=False,
             seed=False,
-            max_temperature=1.0,
             limits_per="model",
-            no_json_schema=("claude-2", "claude-3", "claude-sonnet-4-0", "claude-sonnet-4-2", "claude-opus-4-0", "claude-opus-4-2"),
         ),
         "simulator": Capabilities(module="gen.llm.providers.simulator", own_server=True),
         "search": Capabilities(module="gen.llm.providers.search", raw_prompts=False, seed=False, answers="lookup"),
@@ -107,6 +98,17 @@ class Endpoint:
     options: str = ""
 
 
+def own_cloud(line: ModelLine) -> bool:
+    """Whether a line's calls go to the vendor's own cloud."""
+    known = CAPABILITIES.get(line.provider)
+    return line.base_url is None or (known is not None and line.base_url.rstrip("/") == known.base_url)
+
+
+def by_prompt(schema: str) -> str:
+    """How a JSON schema is asked for where the API has no parameter for it."""
+    return f"Answer with one JSON value that fits this JSON schema, and nothing else: {schema}"
+
+
 def connect(endpoint: Endpoint, on_headers: HeaderSink) -> Provider:
     """The provider for `endpoint`; its module is imported here. `on_headers` is told the headers of every reply, errors included."""
     module: Any = importlib.import_module(CAPABILITIES[endpoint.provider].module)
@@ -120,7 +122,7 @@ def sampling(request: Request, line: ModelLine) -> Sampling:
     return Sampling(
         temperature=line.temperature if own.temperature is None else own.temperature,
         top_p=line.top_p if own.top_p is None else own.top_p,
-        max_tokens=own.max_tokens or line.max_tokens,
+        max_tokens=(own.max_tokens or line.max_tokens) * own.room,
         stop=own.stop,
     )
 

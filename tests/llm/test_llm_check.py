@@ -16,14 +16,18 @@ KEYS = {"OPENAI_API_KEY": "sk-test", "ANTHROPIC_API_KEY": "sk-ant"}
 @pytest.mark.parametrize(
     ("line", "key", "words"),
     [
-        ({"provider": "opnai"}, "provider", "unknown provider 'opnai': did you mean 'openai'? choose from anthropic, command, openai, perspective, search, simulator"),
+        (
+            {"provider": "opnai"},
+            "provider",
+            "unknown provider 'opnai': did you mean 'openai'? choose from anthropic, command, openai, perspective, search, simulator",
+        ),
         ({"provider": "openai", "model": " "}, "model", "name the model"),
         ({"provider": "openai", "model": "m", "api_key_env": "MY_KEY"}, "api_key_env", "MY_KEY is not set"),
         ({"provider": "openai", "model": "m", "base_url": "localhost:8000"}, "base_url", "not an address"),
         ({"provider": "openai", "model": "m", "base_url": "http://me:secret@host/v1"}, "base_url", "must hold no user, password"),
         ({"provider": "openai", "model": "m", "base_url": "http://host:99999/v1"}, "base_url", "not an address"),
-        ({"provider": "anthropic", "model": "m", "temperature": 1.5}, "temperature", "up to 1, got 1.5"),
-        ({"provider": "anthropic", "model": "m", "temperature": 1, "top_p": 0.5}, "top_p", "not both"),
+        ({"provider": "anthropic", "model": "claude-haiku-4-5", "temperature": 1.5}, "temperature", "up to 1, got 1.5"),
+        ({"provider": "anthropic", "model": "claude-haiku-4-5", "temperature": 1, "top_p": 0.5}, "top_p", "not both"),
         ({"provider": "openai", "model": "o3-mini", "temperature": 1}, "temperature", "'o3-mini' takes no temperature"),
         ({"provider": "openai", "model": "m", "extra_body": {"max_tokens": 9}}, "extra_body.max_tokens", "set by Sluice"),
         ({"provider": "simulator", "base_url": "http://host/v1"}, "base_url", "use `provider: openai`"),

@@ -11,8 +11,9 @@ import httpx2
 import orjson
 
 from gen.errors import ProviderError, RequestRejected
+from gen.llm.capabilities import capabilities_of
 from gen.llm.connection import LIMITS, NO_KEY, TIMEOUT, WIRE_ERRORS, connection_error
-from gen.llm.provider import CAPABILITIES, Endpoint, HeaderSink, Provider, sampling
+from gen.llm.provider import CAPABILITIES, Endpoint, HeaderSink, Provider, by_prompt, sampling
 from gen.llm.wire import count, finish_reason, malformed, mapping, parse_object, simulated, status_error, well_formed
 from gen.recipe import ModelLine
 from gen.simulator.marks import DRAW_HEADER
@@ -77,24 +78,25 @@ def build_payload(request: Request, line: ModelLine) -> dict[str, Any]:
     """The body for /v1/messages.
 
     Raises RequestRejected `raw_prompt_unsupported` for a raw prompt. Where the model has no structured output, the schema is asked for
-    in the system prompt. Of temperature and top_p only the temperature is sent: newer models refuse both together.
+    in the system prompt. Of temperature and top_p only the temperature is sent where the model refuses both together, and neither where it
+    takes none.
     """
     if request.prompt is not None:
         raise RequestRejected("anthropic has no raw prompts: use a provider with a completions endpoint", reason="raw_prompt_unsupported")
-    chosen = sampling(request, line)
+    chosen, able = sampling(request, line), capabilities_of(line)
     system = [well_formed(message.content) for message in request.messages if message.role == "system"]
     turns = [{"role": message.role, "content": well_formed(message.content)} for message in request.messages if message.role != "system"]
     body: dict[str, Any] = {"model": line.model, "max_tokens": chosen.max_tokens, "messages": turns}
     if request.response_schema is not None:
-        if line.model.startswith(_CAPABILITIES.no_json_schema):
-            system.append(f"Answer with one JSON value that fits this JSON schema, and nothing else: {request.response_schema}")
+        if not able.json_schema:
+            system.append(by_prompt(request.response_schema))
         else:
             body["output_config"] = {"format": {"type": "json_schema", "schema": orjson.loads(request.response_schema)}}
     if system:
         body["system"] = "\n\n".join(system)
-    if chosen.temperature is not None:
-        body["temperature"] = min(chosen.temperature, _CAPABILITIES.max_temperature)
-    elif chosen.top_p is not None:
+    if chosen.temperature is not None and able.temperature:
+        body["temperature"] = min(chosen.temperature, able.max_temperature)
+    if chosen.top_p is not None and able.top_p and ("temperature" not in body or able.temperature_with_top_p):
         body["top_p"] = chosen.top_p
     if chosen.stop:
         body["stop_sequences"] = list(chosen.stop)

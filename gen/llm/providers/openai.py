@@ -16,13 +16,12 @@ import orjson
 
 from gen.errors import ProviderError
 from gen.llm import moderation
+from gen.llm.capabilities import ModelCapabilities, capabilities_of
 from gen.llm.connection import LIMITS, NO_KEY, TIMEOUT, WIRE_ERRORS, connection_error
-from gen.llm.provider import CAPABILITIES, Endpoint, HeaderSink, Provider, sampling, wire_seed
+from gen.llm.provider import Endpoint, HeaderSink, Provider, by_prompt, own_cloud, sampling, wire_seed
 from gen.llm.wire import count, finish_reason, malformed, mapping, parse_object, simulated, status_error, well_formed
 from gen.recipe import ModelLine
 from gen.types import FinishReason, Json, Request, Response, Usage, thaw
-
-_CAPABILITIES = CAPABILITIES["openai"]
 
 FINISH_REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
@@ -77,22 +76,24 @@ def build_payload(request: Request, line: ModelLine) -> tuple[str, dict[str, Any
     """The path below the base URL and the body. OpenAI's own cloud wants `max_completion_tokens`; the others know `max_tokens`."""
     if moderation.is_moderation(line.model):
         return moderation.PATH, moderation.build_payload(request, line) | thaw(line.extra_body)
-    chosen = sampling(request, line)
+    chosen, able, hosted = sampling(request, line), capabilities_of(line), own_cloud(line) and line.provider == "openai"
     body: dict[str, Any] = {"model": line.model}
-    own_cloud = not line.base_url or line.base_url.rstrip("/") == _CAPABILITIES.base_url
     if request.prompt is not None:
         path = "/completions"
         body |= {"prompt": well_formed(request.prompt), "max_tokens": chosen.max_tokens}
     else:
         path = "/chat/completions"
-        body["messages"] = [{"role": message.role, "content": well_formed(message.content)} for message in request.messages]
-        body["max_completion_tokens" if own_cloud and line.provider == "openai" else "max_tokens"] = chosen.max_tokens
-    if not (own_cloud and line.provider == "openai" and line.model.startswith(_CAPABILITIES.fixed_sampling)):
-        body |= {key: value for key, value in (("temperature", chosen.temperature), ("top_p", chosen.top_p)) if value is not None}
+        body["messages"] = _turns(request, able)
+        body["max_completion_tokens" if hosted else "max_tokens"] = chosen.max_tokens
+    if chosen.temperature is not None and able.temperature:
+        body["temperature"] = chosen.temperature
+    if chosen.top_p is not None and able.top_p and ("temperature" not in body or able.temperature_with_top_p):
+        body["top_p"] = chosen.top_p
     if chosen.stop:
         body["stop"] = list(chosen.stop)
-    body["seed"] = wire_seed(request.draw)
-    if request.response_schema is not None and request.prompt is None:
+    if able.seed:
+        body["seed"] = wire_seed(request.draw)
+    if request.response_schema is not None and request.prompt is None and able.json_schema:
         schema = orjson.loads(request.response_schema)
         body["response_format"] = {
             "type": "json_schema",
@@ -140,6 +141,28 @@ def parse_response(body: bytes, headers: Mapping[str, str]) -> Response:
 def to_error(reply: httpx2.Response, secret: str) -> ProviderError:
     """Our error for a reply of status 300 and more, without the key."""
     return status_error("openai", reply.status_code, reply.content, reply.headers, secrets=(secret,), wall=time.time())
+
+
+def _turns(request: Request, able: ModelCapabilities) -> list[dict[str, str]]:
+    """The messages on the wire. A schema that the API has no parameter for is asked for in words; where the model knows no system role,
+    what stands there opens the first user turn."""
+    turns = [{"role": message.role, "content": well_formed(message.content)} for message in request.messages]
+    if request.response_schema is not None and not able.json_schema:
+        asked = by_prompt(request.response_schema)
+        if turns and turns[0]["role"] == "system":
+            turns[0]["content"] += f"\n\n{asked}"
+        else:
+            turns.insert(0, {"role": "system", "content": asked})
+    if able.system_role:
+        return turns
+    said = "\n\n".join(turn["content"] for turn in turns if turn["role"] == "system")
+    turns = [turn for turn in turns if turn["role"] != "system"]
+    first = next((turn for turn in turns if turn["role"] == "user"), None)
+    if said and first is not None:
+        first["content"] = f"{said}\n\n{first['content']}"
+    elif said:
+        turns.insert(0, {"role": "user", "content": said})
+    return turns
 
 
 def is_closed(schema: Json) -> bool:
