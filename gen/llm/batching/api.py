@@ -39,6 +39,7 @@ class Look:
     """What a look at a batch showed. `missing` is the error of the requests that it ended without a result for; `lines` names those that
     made it fail as a whole, by their place in the batch from 1. `files` say where results lie, where the API keeps them apart."""
 
+    remote_id: str
     ended: bool
     missing: ProviderError | None = None
     lines: Mapping[int, ProviderError] = field(default_factory=dict)
@@ -77,7 +78,7 @@ class BatchApi(Protocol):
         """How far it is. Raises RequestRejected `not_found` for a batch that is not there."""
         ...
 
-    def results(self, remote_id: str, look: Look) -> AsyncGenerator[tuple[str, Response | ProviderError], None]:
+    def results(self, look: Look) -> AsyncGenerator[tuple[str, Response | ProviderError], None]:
         """(custom_id, reply or error) of what has a result, in any order; for an error the class that the live API's would have."""
         ...
 

@@ -115,8 +115,11 @@ class Carriage:
             ended = Ended(_gone("is not known any more"))
         else:
             errors = {requests[line - 1][1]: error for line, error in look.lines.items() if 0 < line <= len(requests)}
+            missing = look.missing or _gone("ended without a result for this request")
+            if len(errors) == len(requests) > 1:  # not one request but the service refuses: no candidate is lost to that
+                missing, errors = ServiceStopped(str(missing), reason="batch_failed"), {}
             errors |= await self._patiently(lambda: self._keep(row, look, dict(requests)))
-            ended = Ended(look.missing or _gone("ended without a result for this request"), errors)
+            ended = Ended(missing, errors)
             if look.missing is not None:
                 log.warning("batch %s: %s", row.remote_id, look.missing)
         await asyncio.to_thread(self._store.forget, row.tag)
@@ -163,7 +166,7 @@ class Carriage:
             for (key, _), kept in zip(done, await asyncio.gather(*put), strict=True):
                 self._arrived(key, kept)
 
-        async with aclosing(self._api.results(row.remote_id, look)) as results:
+        async with aclosing(self._api.results(look)) as results:
             async for custom_id, outcome in results:
                 key = key_of.get(custom_id)
                 if key is None:
