@@ -12,14 +12,17 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import math
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from gen.errors import BudgetReached, ProviderError, RateLimited, RecipeError, ServiceStopped, Unavailable
 from gen.llm import call_log
+from gen.llm.batching.batcher import Batcher, UnderWay
+from gen.llm.batching.offer import connect_batches
 from gen.llm.budget import Amount, Budget, prompt_bytes, spent_on, worst_case
 from gen.llm.cache import Cache
 from gen.llm.check import Route, check_models, ready_route
@@ -40,15 +43,18 @@ _NO_PROVIDERS: Mapping[str, Provider] = MappingProxyType({})
 # Calls in a row that ran out of attempts without one reply between them: then nobody is there, and the run stops instead of failing
 # every candidate.
 _DEAD_AFTER = 10
+# Of a call in batches: each attempt is a batch of up to a day, and needs no pause before it but what a full queue asks for.
+_BATCH_PATIENCE = Patience(attempts=4, total_seconds=math.inf, rate_limited_seconds=7 * 86400.0, first_wait_seconds=0.0)
 
 
 @dataclass(slots=True)
 class _Model:
-    """A model line at work."""
+    """A model line at work. `batched` calls wait for no slot and no rate, and only the batcher's own time limit holds for them."""
 
     route: Route
     admission: Admission
     provider: Provider
+    batched: bool = False
     forecast: Forecast = field(default_factory=Forecast)
 
 
@@ -98,6 +104,7 @@ class Client:
         self._models: dict[str, _Model] = {}
         self._by_line: dict[int, _Model] = {}
         self._providers: list[Provider] = []
+        self._batchers: dict[Endpoint, Batcher] = {}
         self._flights: dict[str, _Flight] = {}
         self._tallies = Tallies()
         self._stopped: ServiceStopped | None = None
@@ -115,20 +122,37 @@ class Client:
         """What was asked, sent and paid so far."""
         return self._tallies.snapshot()
 
+    @property
+    def batches(self) -> tuple[UnderWay, ...]:
+        """The batches that go on after the client was closed; the next one on the same cache joins them."""
+        return tuple(batch for batcher in self._batchers.values() for batch in batcher.left)
+
+    def interrupt(self) -> None:
+        """The user wants to stop: batches of lines with `on_interrupt: cancel` are cancelled when the client closes."""
+        for batcher in self._batchers.values():
+            batcher.interrupt()
+
     async def __aenter__(self) -> Self:
         routes = self._routes()
         admissions: dict[tuple[Endpoint, str], Admission] = {}
         connected: dict[Endpoint, Provider] = {}
+        batched = {name: route for name, route in routes.items() if route.line.mode == "batch" and name not in self._ready}
+        self._batchers = self._connect_batches(batched.values())
         for route in routes.values():
             if route.limits_key not in admissions:
-                shared = {name: other.line for name, other in routes.items() if other.limits_key == route.limits_key}
+                shared = {
+                    name: other.line for name, other in routes.items() if other.limits_key == route.limits_key and name not in batched
+                }
                 admissions[route.limits_key] = Admission(shared, self._clock)
+            if route.name in batched:
+                self._models[route.name] = _Model(route, admissions[route.limits_key], self._batchers[route.endpoint], batched=True)
+                continue
             provider = self._ready.get(route.name) or connected.get(route.endpoint)
             if provider is None:
                 provider = connected[route.endpoint] = connect(route.endpoint, self._heard)
             self._models[route.name] = _Model(route, admissions[route.limits_key], provider)
         self._by_line.update((id(model.route.line), model) for model in self._models.values())
-        self._providers = [*connected.values()]
+        self._providers = [*connected.values(), *self._batchers.values()]
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -238,7 +262,7 @@ class Client:
         try:
             reply = await retrying(
                 attempt,
-                patience=self._patience,
+                patience=_BATCH_PATIENCE if flight.model.batched else self._patience,
                 clock=self._clock,
                 rng=self._rng,
                 on_retry=lambda error: self._retried(flight, error),
@@ -260,8 +284,11 @@ class Client:
         if not flight.reserved:
             await self._budget.reserve(flight.need, step=flight.request.step)
             flight.reserved = True
-        await model.admission.enter(flight.seat)
-        if self._stopped is not None:
+        if model.batched:
+            flight.seat.sent = self._clock.monotonic()
+        else:
+            await model.admission.enter(flight.seat)
+        if self._stopped is not None and not model.batched:
             model.admission.leave(flight.seat)
             self._raise_if_stopped()
         reply = await self._send(flight)
@@ -282,12 +309,12 @@ class Client:
         model, line = flight.model, flight.model.route.line
         reply: Response | None = None
         failure: ProviderError | None = None
-        flight.on_wire = True
+        flight.on_wire = not model.batched  # whoever gives up on a batch leaves it: what it brings is kept all the same
         for tally in flight.tallies:
             tally.requests += 1
             tally.in_flight += 1
         try:
-            async with asyncio.timeout(line.timeout_seconds):
+            async with asyncio.timeout(None if model.batched else line.timeout_seconds):
                 reply = await model.provider.send(flight.request, line)
         except TimeoutError:
             failure = Unavailable(
@@ -301,7 +328,8 @@ class Client:
             flight.on_wire = False
             for tally in flight.tallies:
                 tally.in_flight -= 1
-            model.admission.leave(flight.seat, usage=reply.usage if reply is not None else None, error=failure)
+            if not model.batched:
+                model.admission.leave(flight.seat, usage=reply.usage if reply is not None else None, error=failure)
             if reply is None and flight.reserved:
                 self._book_failure(flight, failure)
         return reply
@@ -373,6 +401,12 @@ class Client:
         ready = {name: ready_route(name, line) for name, line in self._lines.items() if name in self._ready}
         checked = check_models({name: line for name, line in self._lines.items() if name not in ready}, self._budget_line)
         return {name: ready.get(name) or checked[name] for name in self._lines}
+
+    def _connect_batches(self, routes: Iterable[Route]) -> dict[Endpoint, Batcher]:
+        lines: dict[Endpoint, dict[str, ModelLine]] = {}
+        for route in routes:
+            lines.setdefault(route.endpoint, {})[route.name] = route.line
+        return {endpoint: connect_batches(endpoint, own, self._cache, self._clock) for endpoint, own in lines.items()}
 
     def _heard(self, line: ModelLine, headers: Mapping[str, str]) -> None:
         model = self._by_line.get(id(line))

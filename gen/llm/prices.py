@@ -44,8 +44,35 @@ class FlatPrice:
         return (fresh * self.input + cached * self.cached_input + usage.output_tokens * self.output) / _MILLION
 
 
+@dataclass(frozen=True, slots=True)
+class BatchPrice:
+    """What the same call costs in a batch: `factor` of its usual price."""
+
+    live: Price
+    factor: float
+
+    @property
+    def source(self) -> str:
+        return f"{self.live.source}, {self.factor:.0%} of it in batches"
+
+    def cost(self, usage: Usage) -> float:
+        return self.factor * self.live.cost(usage)
+
+
 def price_of(line: ModelLine) -> Price | None:
-    """The price of a model line, None when nobody knows it. Loads the price library only if neither recipe nor simulator answers."""
+    """The price of a model line as its `mode` pays it, None when nobody knows it.
+
+    In batches OpenAI and Anthropic charge half for input and output (openai.com/api/pricing and platform.claude.com/docs, as of November
+    2026), which is the default of `batch.price_factor`; a `price:` of the recipe is the live one.
+    """
+    live = _live_price(line)
+    if live is None or line.mode != "batch" or live.cost(Usage(_MILLION, _MILLION)) == 0:
+        return live
+    return BatchPrice(live, line.batch.price_factor)
+
+
+def _live_price(line: ModelLine) -> Price | None:
+    """The price of a single call. Loads the price library only if neither recipe nor simulator answers."""
     if line.price is not None:
         cached = line.price.input if line.price.cached_input is None else line.price.cached_input
         return FlatPrice(line.price.input, line.price.output, cached, "the recipe")
