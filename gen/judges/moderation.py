@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
-from gen.errors import ProviderError, ServiceStopped
+from gen.judges._scored import STEP, ask_endpoint, scored
 from gen.replies import parse_json
-from gen.types import Generate, Request, Sample, Score, freeze
-
-_STEP = 90  # as every judge: a sample that only waits for its opinion goes first
+from gen.types import Generate, Request, Sample, Score
 
 
 @dataclass(frozen=True)
@@ -39,21 +37,10 @@ class Moderation:
         """The sample with a score per category and the highest; with no value and the reason where the endpoint gave none."""
         texts = tuple(message for message in sample.messages if message.role != "system" and message.content.strip())
         if not texts:
-            return replace(sample, scores=freeze({**sample.scores, self.name: Score(None, "no opinion: the conversation is empty")}))
-        request = Request(model=self.model, messages=texts, purpose=f"{self.name}.score", step=_STEP)
-        try:
-            response = await generate(request)
-        except ServiceStopped:
-            raise
-        except ProviderError as error:
-            failed = Score(None, f"no opinion: the call failed ({error.reason})")
-            return replace(sample, scores=freeze({**sample.scores, self.name: failed}))
-        provenance = replace(
-            sample.provenance,
-            requests=(*sample.provenance.requests, *((response.key,) if response.key else ())),
-            simulated=sample.provenance.simulated or response.simulated,
-        )
-        return replace(sample, scores=freeze({**sample.scores, **self._scores(response.text)}), provenance=provenance)
+            return scored(sample, {self.name: Score(None, "no opinion: the conversation is empty")})
+        told = await ask_endpoint(generate, Request(model=self.model, messages=texts, purpose=f"{self.name}.score", step=STEP))
+        scores = {self.name: Score(None, told.problem)} if told.problem else self._scores(told.text)
+        return scored(sample, scores, requests=told.requests, simulated=told.simulated)
 
     def _scores(self, text: str) -> dict[str, Score]:
         found = parse_json(text)

@@ -1,7 +1,7 @@
 """A rubric: a model gives each aspect of an answer a number from 1 to 5, and a reason.
 
-One call per sample, as JSON, at temperature 0 (Zheng et al. 2023, "Judging LLM-as-a-Judge": single-answer grading with a written reason
-before the number). The judged texts stand in frames that they cannot end, and the prompt says that they are data. Comparing several
+One call per sample and model, as JSON, at temperature 0 (Zheng et al. 2023, "Judging LLM-as-a-Judge": single-answer grading with a written
+reason before the number). The judged texts stand in frames that they cannot end, and the prompt says that they are data. Comparing several
 answers at once, for preference pairs, tells finer differences apart than grading each alone.
 """
 
@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from gen.bounds import check_bounds
+from gen.concurrency import together
 from gen.errors import RecipeError
+from gen.judges._panel import Combine, is_quorum, joined, together_as, widest
+from gen.judges._scored import STEP, closed, scored
 from gen.opinions import (
     HIGHEST,
     LOWEST,
@@ -28,24 +31,28 @@ from gen.opinions import (
     question_of,
 )
 from gen.prompts import load
-from gen.types import Generate, Json, Message, Request, Sample, Sampling, Score, canonical_json, freeze
+from gen.types import Generate, Json, Message, Request, Sample, Sampling, Score, canonical_json
 
-SHIPPED = ("accuracy", "completeness", "format", "harm")  # the aspects whose levels prompts/judges/rubric.jinja spells out
+USUAL = ("accuracy", "completeness", "format", "harm")
+SHIPPED = (*USUAL, "reasoning")  # the aspects whose levels prompts/judges/rubric.jinja spells out
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_STEP = 90  # after all steps of a strategy: a sample that only waits for its opinion goes first
+_MOST_MODELS = 9
 
 
 @dataclass(frozen=True)
 class Rubric:
     """Options of `rubric`.
 
-    `aspects` are names out of accuracy, completeness, format and harm, or a mapping of names to what each asks ("tone: is it polite?"),
-    where an empty text keeps the shipped wording. `tries` is how often an unreadable opinion is asked for again. `structured: false` sends
-    no JSON schema, for servers that refuse one. `name` is the recipe's label, under which the scores are kept.
+    `model` is the one that judges, `models` are several, whose numbers become one by `combine` (mean, median or minimum). `aspects` are
+    names out of accuracy, completeness, format, harm and reasoning, or a mapping of names to what each asks ("tone: is it polite?"), where an
+    empty text keeps the shipped wording. `tries` is how often an unreadable opinion is asked for again. `structured: false` sends no JSON
+    schema, for servers that refuse one. `name` is the recipe's label, under which the scores are kept.
     """
 
-    model: str
-    aspects: tuple[str, ...] | Mapping[str, str] = SHIPPED
+    model: str = ""
+    models: tuple[str, ...] = ()
+    combine: Combine = "mean"
+    aspects: tuple[str, ...] | Mapping[str, str] = USUAL
     temperature: float = 0.0
     max_tokens: int | None = None
     tries: int = 2
@@ -54,21 +61,19 @@ class Rubric:
 
     def __post_init__(self) -> None:
         check_bounds(self, temperature=(0, 2), max_tokens=(16, 1_000_000), tries=(0, 5))
+        object.__setattr__(self, "models", self._named_models())
         if not self.aspects:
             raise RecipeError(f"name at least one aspect, e.g. {', '.join(SHIPPED)}", key="aspects")
         for aspect, asks in self.asked.items():
-            if not _NAME.fullmatch(aspect) or aspect in ("score", "reason"):
-                raise RecipeError(f"'{aspect[:60]}' is no name of an aspect: use a-z, 0-9 and '_', not 'score' or 'reason'", key="aspects")
+            if not _NAME.fullmatch(aspect) or aspect in ("score", "reason", "spread"):
+                problem = f"'{aspect[:60]}' is no name of an aspect: use a-z, 0-9 and '_', not 'score', 'reason' or 'spread'"
+                raise RecipeError(problem, key="aspects")
             if not asks.strip() and aspect not in SHIPPED:
                 raise RecipeError(
                     f"say what '{aspect}' asks, as in {{{aspect}: \"is it …?\"}}, or choose from {', '.join(SHIPPED)}", key="aspects"
                 )
         if len(self.asked) != len(self.aspects):
             raise RecipeError("an aspect stands here twice", key="aspects")
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        return (self.model,)
 
     @property
     def prompts(self) -> tuple[str, ...]:
@@ -79,21 +84,25 @@ class Rubric:
         """Aspect → what it asks, empty for the shipped wording."""
         return dict(self.aspects) if isinstance(self.aspects, Mapping) else dict.fromkeys(self.aspects, "")
 
+    @property
+    def aspects_scored(self) -> tuple[str, ...]:
+        """What a gate may name beside the whole score."""
+        return (*self.asked, *(("spread",) if len(self.models) > 1 else ()))
+
     async def score(self, sample: Sample, generate: Generate) -> Sample:
-        """The sample with a score per aspect (`rubric.accuracy`) and their mean (`rubric`); without a readable opinion the mean alone is
-        there, with no value and the reason. The opinions' requests join the sample's, so that their cost is accounted for."""
+        """The sample with a score per aspect (`rubric.accuracy`) and their mean (`rubric`); without a readable opinion of more than half of
+        the models the mean alone is there, with no value and the reason. Several models also give `rubric.spread`, and their own numbers
+        stand in the provenance's notes."""
         found = answer_of(sample)
         if found is None:
-            return replace(sample, scores=freeze({**sample.scores, self.name: Score(None, "no opinion: the conversation has no answer")}))
-        opinion = await self._opinion(sample.id, *found, generate)
-        return replace(
+            return scored(sample, {self.name: Score(None, "no opinion: the conversation has no answer")})
+        opinions = await together(self._opinion(model, sample.id, *found, generate) for model in self.models)
+        return scored(
             sample,
-            scores=freeze({**sample.scores, **self._scores(opinion)}),
-            provenance=replace(
-                sample.provenance,
-                requests=(*sample.provenance.requests, *opinion.requests),
-                simulated=sample.provenance.simulated or opinion.simulated,
-            ),
+            self._scores(dict(zip(self.models, opinions, strict=True))),
+            requests=[key for opinion in opinions for key in opinion.requests],
+            simulated=any(opinion.simulated for opinion in opinions),
+            notes=self._notes(opinions),
         )
 
     async def compare(
@@ -105,42 +114,92 @@ class Rubric:
         mark = frame_mark([system, instruction, *answers])
         prompt = load("judges/best_of_n")
 
-        def request(number: int, problem: str) -> Request:
-            asked = prompt.render(instruction=instruction, answers=list(answers), system=system, mark=mark, problem=problem)
-            return self._request(asked, _comparison_schema(), "compare", draw_of_opinion(about, self.name, "compare", number))
+        async def one(model: str) -> Opinion[tuple[float, ...]]:
+            def request(number: int, problem: str) -> Request:
+                asked = prompt.render(instruction=instruction, answers=list(answers), system=system, mark=mark, problem=problem)
+                return self._request(model, asked, _comparison_schema(), "compare", draw_of_opinion(about, self.name, "compare", number))
 
-        return await ask_opinion(generate, request, partial(_read_comparison, count=len(answers)), key="answers", tries=self.tries)
+            return await ask_opinion(generate, request, partial(_read_comparison, count=len(answers)), key="answers", tries=self.tries)
 
-    async def _opinion(self, name: str, before: Sequence[Message], answer: str, generate: Generate) -> Opinion[dict[str, Mark]]:
+        return self._compared(await together(one(model) for model in self.models))
+
+    def _named_models(self) -> tuple[str, ...]:
+        """The models out of `model` or `models`. Raises RecipeError."""
+        if bool(self.model) == bool(self.models):
+            raise RecipeError("name one `model`, or several as `models: [critic, second]`", key="models" if self.models else "model")
+        names = self.models or (self.model,)
+        if len(set(names)) != len(names):
+            raise RecipeError("a model stands here twice: it would only repeat itself", key="models")
+        if len(names) > _MOST_MODELS:
+            raise RecipeError(f"at most {_MOST_MODELS} models, got {len(names)}", key="models")
+        return names
+
+    def _compared(self, opinions: Sequence[Opinion[tuple[float, ...]]]) -> Opinion[tuple[float, ...]]:
+        """The panel's numbers for answers compared."""
+        if len(opinions) == 1:
+            return opinions[0]
+        read = [opinion.value for opinion in opinions if opinion.value is not None]
+        return Opinion(
+            tuple(together_as(numbers, self.combine) for numbers in zip(*read, strict=True))
+            if is_quorum(len(read), len(opinions))
+            else None,
+            next((opinion.problem for opinion in opinions if opinion.value is None), ""),
+            tuple(key for opinion in opinions for key in opinion.requests),
+            any(opinion.simulated for opinion in opinions),
+        )
+
+    async def _opinion(self, model: str, name: str, before: Sequence[Message], answer: str, generate: Generate) -> Opinion[dict[str, Mark]]:
         system, instruction = question_of(before)
         mark = frame_mark([system, instruction, answer])
         prompt = load("judges/rubric")
 
         def request(number: int, problem: str) -> Request:
             asked = prompt.render(instruction=instruction, answer=answer, system=system, aspects=self.asked, mark=mark, problem=problem)
-            return self._request(asked, _rubric_schema(list(self.asked)), "score", draw_of_opinion(name, self.name, "score", number))
+            return self._request(model, asked, _rubric_schema(list(self.asked)), "score", draw_of_opinion(name, self.name, "score", number))
 
         read = partial(_read_rubric, aspects=list(self.asked))
         return await ask_opinion(generate, request, read, key=next(iter(self.asked)), tries=self.tries)
 
-    def _request(self, messages: tuple[Message, ...], schema: Json, part: str, draw: int) -> Request:
+    def _request(self, model: str, messages: tuple[Message, ...], schema: Json, part: str, draw: int) -> Request:
         return Request(
-            model=self.model,
+            model=model,
             messages=messages,
             sampling=Sampling(temperature=self.temperature, max_tokens=self.max_tokens),
             response_schema=canonical_json(schema) if self.structured else None,
             draw=draw,
             purpose=f"{self.name}.{part}",
-            step=_STEP,
+            step=STEP,
         )
 
-    def _scores(self, opinion: Opinion[dict[str, Mark]]) -> dict[str, Score]:
-        if opinion.value is None:
-            return {self.name: Score(None, opinion.problem)}
-        marks = opinion.value
+    def _scores(self, opinions: Mapping[str, Opinion[dict[str, Mark]]]) -> dict[str, Score]:
+        read = {model: opinion.value for model, opinion in opinions.items() if opinion.value is not None}
+        failed = [(model, opinion.problem) for model, opinion in opinions.items() if opinion.value is None]
+        if not is_quorum(len(read), len(opinions)):
+            model, problem = failed[0]
+            return {
+                self.name: Score(None, problem if len(opinions) == 1 else f"{len(read)} of {len(opinions)} opinions; {model}: {problem}")
+            }
+        if len(opinions) == 1:
+            (marks,) = read.values()
+        else:
+            marks = {aspect: joined({model: one[aspect] for model, one in read.items()}, self.combine) for aspect in self.asked}
         mean = sum(mark.score for mark in marks.values()) / len(marks)
         each = {f"{self.name}.{aspect}": Score(mark.score, mark.reason) for aspect, mark in marks.items()}
-        return {self.name: Score(round(mean, 4), f"mean of {', '.join(marks)}"), **each}
+        told = f"mean of {', '.join(marks)}" + (f"; {self.combine} of {', '.join(read)}" if len(opinions) > 1 else "")
+        told += "".join(f"; {model}: {problem}" for model, problem in failed)
+        spread = {f"{self.name}.spread": Score(*widest(read))} if len(opinions) > 1 else {}
+        return {self.name: Score(round(mean, 4), told), **each, **spread}
+
+    def _notes(self, opinions: Sequence[Opinion[dict[str, Mark]]]) -> dict[str, Json]:
+        """Each model's own numbers, for a panel alone: a single model's are the scores."""
+        if len(opinions) == 1:
+            return {}
+        own = {
+            model: {aspect: mark.score for aspect, mark in opinion.value.items()}
+            for model, opinion in zip(self.models, opinions, strict=True)
+            if opinion.value is not None
+        }
+        return {self.name: own} if own else {}
 
 
 def _read_rubric(value: Json, *, aspects: Sequence[str]) -> dict[str, Mark] | Unreadable:
@@ -186,16 +245,12 @@ def _read_comparison(value: Json, *, count: int) -> tuple[float, ...] | Unreadab
 
 def _rubric_schema(aspects: Sequence[str]) -> Json:
     """No bounds on the numbers: some services refuse them in a schema, and they are checked on arrival anyway."""
-    return _object({aspect: _object({"reason": {"type": "string"}, "score": {"type": "integer"}}) for aspect in aspects})
+    return closed({aspect: closed({"reason": {"type": "string"}, "score": {"type": "integer"}}) for aspect in aspects})
 
 
 def _comparison_schema() -> Json:
-    entry = _object({"number": {"type": "integer"}, "reason": {"type": "string"}, "score": {"type": "number"}})
-    return _object({"answers": {"type": "array", "items": entry}, "best": {"type": "integer"}})
-
-
-def _object(properties: dict[str, Json]) -> Json:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    entry = closed({"number": {"type": "integer"}, "reason": {"type": "string"}, "score": {"type": "number"}})
+    return closed({"answers": {"type": "array", "items": entry}, "best": {"type": "integer"}})
 
 
 PLUGIN = Rubric
