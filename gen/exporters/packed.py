@@ -103,6 +103,7 @@ class Packed:
     seed: int = 0
     day: date | None = None
     template_options: Mapping[str, Any] = field(default_factory=dict)
+    remember: bool = True
 
     def __post_init__(self) -> None:
         if self.max_length < 2:
@@ -142,6 +143,7 @@ class Packed:
             special_tokens=self.special_tokens,
             day=self.day,
             options=self.template_options,
+            remember=self.remember,
         )
         return _Packing(self, templating, items, TokenFile(folder))
 
@@ -225,6 +227,7 @@ def pack_samples(
     seed: int = 0,
     day: date | None = None,
     template_options: Mapping[str, Any] | None = None,
+    remember: bool = True,
 ) -> PackReport:
     """Template, mask and pack `samples` into rows of at most `max_length` tokens, written to the folder `out`.
 
@@ -242,6 +245,7 @@ def pack_samples(
             seed=seed,
             day=day,
             template_options=template_options or {},
+            remember=remember,
         )
     except ValueError as error:
         raise InputError(str(error)) from error

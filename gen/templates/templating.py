@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from gen.errors import InputError
 from gen.templates.chat_template import NAMED, ChatTemplate, Unfit, named_template
 from gen.templates.loss_mask import Rendered, Turn, TurnFinder
+from gen.templates.piece_encoder import PieceEncoder
 from gen.templates.tokenizer import ChatTokenizer, Piece, Special, load_tokenizer
 from gen.types import EMPTY, Message, Sample
 
@@ -41,7 +42,7 @@ _BLOCK_TAG = re.compile(r"</?(?:think|tool|reason|answer|scratch)\w{0,20}")  # a
 _KEPT_PIECES = 8192  # encoded headers and system prompts remembered, of at most _KEPT_CHARS each
 _KEPT_CHARS = 4000
 _FLAGS = (b"\0", b"\1")  # untrained, trained
-_SAMPLES = 256  # encoded at once: enough to keep every core busy
+_SAMPLES, _CHARACTERS = 256, 1 << 21  # encoded at once: enough to keep every core busy, and no more than memory takes
 
 _USER, _ASSISTANT, _SYSTEM = Message("user", "Question"), Message("assistant", "Answer"), Message("system", "Instruction")
 _SHAPES = ((_USER, _ASSISTANT), (_USER, _ASSISTANT, _USER, _ASSISTANT), (_SYSTEM, _USER, _ASSISTANT))
@@ -100,7 +101,7 @@ class _Batch(NamedTuple):
     plans: list[_Plan | Unfit]
     new: list[Piece]
     repeated: list[Piece]
-    coming: Future[list[list[int] | None]]
+    coming: Future[list[bytes | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +118,9 @@ class Templating:
     _control: re.Pattern[str] = field(repr=False, compare=False)
     _plain_markers: tuple[str, ...] = field(repr=False, compare=False)
     _turn_ends: frozenset[str] = field(repr=False, compare=False)
+    _encoder: PieceEncoder = field(repr=False, compare=False)
     _literals: dict[str, Items] = field(default_factory=dict, repr=False, compare=False)
-    _known: dict[Piece, list[int] | None] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[Piece, bytes | None] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def template_fingerprint(self) -> str:
@@ -137,14 +139,14 @@ class Templating:
                 waiting = following
 
     def _batch(self, source: Iterator[Sample], encoder: ThreadPoolExecutor) -> _Batch | None:
-        samples = list(islice(source, _SAMPLES))
+        samples = list(_some(source))
         if not samples:
             return None
         plans = [self._plan(sample.messages) for sample in samples]
         uses = Counter(part for plan in plans if isinstance(plan, _Plan) for part, _ in plan.parts if isinstance(part, Piece))
         new = [piece for piece in uses if piece not in self._known]
         repeated = [piece for piece in new if uses[piece] > 1 and len(piece.text) <= _KEPT_CHARS]
-        return _Batch(samples, plans, new, repeated, encoder.submit(self.tokenizer.encode, new))
+        return _Batch(samples, plans, new, repeated, encoder.submit(self._encoder.encode, new))
 
     def _finished(self, batch: _Batch) -> Iterator[tuple[Sample, Encoded | Unfit]]:
         ids = dict(zip(batch.new, batch.coming.result(), strict=True))
@@ -156,7 +158,7 @@ class Templating:
         """The text that a conversation becomes, and its turns in it."""
         if not messages:
             return Unfit("no_messages")
-        if any(_SURROGATE.search(message.content) for message in messages):
+        if any(not message.content.isascii() and _SURROGATE.search(message.content) for message in messages):
             return Unfit("lone_surrogate", "a message holds half of a UTF-16 pair, which has no UTF-8 form")
         return self._finder.find(messages)
 
@@ -221,6 +223,16 @@ class Templating:
         return ""
 
 
+def _some(source: Iterator[Sample]) -> Iterator[Sample]:
+    """The next samples, as many as are worth encoding at once."""
+    characters = 0
+    for sample in islice(source, _SAMPLES):
+        yield sample
+        characters += sum(len(message.content) for message in sample.messages)
+        if characters >= _CHARACTERS:
+            return
+
+
 def open_templating(
     tokenizer: str | Path,
     *,
@@ -229,12 +241,14 @@ def open_templating(
     special_tokens: SpecialTokens = "as_text",
     day: date | None = None,
     options: Mapping[str, Any] = EMPTY,
+    remember: bool = True,
 ) -> Templating:
     """Load a tokenizer and choose its template.
 
     `tokenizer` is a folder or a name on the Hub; `chat_template` one of `chat_template.NAMED` or a Jinja file, for models that
     have none; `special_tokens` says what becomes of a sample whose text holds a control token: encoded `as_text`, or dropped
-    (`refuse`); `day` is the date for templates that ask; `options` are further variables such as `enable_thinking`.
+    (`refuse`); `day` is the date for templates that ask; `options` are further variables such as `enable_thinking`; `remember` is False
+    to have the tokenizer encode every text itself, with the same result.
 
     Raises InputError for a tokenizer or template that cannot be used, naming what would be right.
     """
@@ -266,6 +280,7 @@ def open_templating(
         control,
         tuple(sorted(plain)),
         _turn_ends(split, loaded.variables),
+        PieceEncoder(loaded, remember),
     )
 
 
@@ -335,7 +350,7 @@ def _words(rendered: str | Unfit) -> str:
     return rendered.detail if isinstance(rendered, Unfit) else "it leaves out their texts"
 
 
-def _joined(plan: _Plan, fresh: Mapping[Piece, list[int] | None], known: Mapping[Piece, list[int] | None]) -> Encoded | Unfit:
+def _joined(plan: _Plan, fresh: Mapping[Piece, bytes | None], known: Mapping[Piece, bytes | None]) -> Encoded | Unfit:
     numbers = array("i")
     trained: list[bytes] = []
     for part, flag in plan.parts:
@@ -346,8 +361,8 @@ def _joined(plan: _Plan, fresh: Mapping[Piece, list[int] | None], known: Mapping
         found = fresh[part] if part in fresh else known[part]
         if found is None:
             return Unfit("boundary_merges", "the tokenizer makes one token of a header's end and an answer's beginning")
-        if plan.quoted and not plan.quoted.isdisjoint(found):
+        if plan.quoted and not plan.quoted.isdisjoint(memoryview(found).cast("i")):
             return Unfit("special_token_in_text", "the tokenizer makes a control token of a message's text even where that is switched off")
-        numbers.extend(found)
-        trained.append(_FLAGS[flag] * len(found))
+        numbers.frombytes(found)
+        trained.append(_FLAGS[flag] * (len(found) // numbers.itemsize))
     return Encoded(np.frombuffer(numbers, np.int32), np.frombuffer(b"".join(trained), np.bool_))

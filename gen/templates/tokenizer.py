@@ -21,6 +21,7 @@ from tokenizers import AddedToken
 from tokenizers import Tokenizer as Backend
 
 from gen.errors import InputError
+from gen.templates.pretokens import Pretokens, open_pretokens, packed_ids
 
 _ANCHOR = "\ue0b1piece\ue0b2"
 _PROBES = (("assistant\n", "Hello"), ("model\n", "It is"))  # where no tokenizer merges, so only a space put in front can differ
@@ -61,8 +62,8 @@ class ChatTokenizer:
     _anchor: int = field(repr=False, compare=False)
     _prepends: bool = field(repr=False, compare=False)
 
-    def encode(self, pieces: Sequence[Piece]) -> list[list[int] | None]:
-        """The ids of each piece as they are in its text; None where a token would straddle the edge to `head`."""
+    def encode(self, pieces: Sequence[Piece]) -> list[bytes | None]:
+        """The ids of each piece as they are in its text, int32 in a row; None where a token would straddle the edge to `head`."""
         found: list[list[int] | None] = [None] * len(pieces)
         alone: list[int] = []
         anchored: list[int] = []
@@ -79,7 +80,11 @@ class ChatTokenizer:
             )
             for position, encoding in zip(positions, encodings, strict=True):
                 found[position] = encoding.ids[1:] if before else encoding.ids
-        return [None if ids is not None and self._anchor in ids else ids for ids in found]
+        return [None if ids is None or self._anchor in ids else packed_ids(ids) for ids in found]
+
+    def pretokens(self) -> Pretokens | None:
+        """A memory of pre-tokens that gives what `encode` gives; None where that cannot be proved of this tokenizer."""
+        return None if self._prepends else open_pretokens(self._backend, (*self.specials, _ANCHOR))
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`, control tokens included."""

@@ -1,0 +1,199 @@
+"""Remember the ids of pre-tokens, so that a tokenizer merges each of them once and not in every text that holds it.
+
+Byte-level tokenizers (GPT-2, Llama 3, Qwen, DeepSeek) cut a text into pre-tokens and encode each as if it stood alone. So the ids of a
+text are those of its pre-tokens in a row, and a dictionary gives them some five times faster than merging does. ASCII is cut here;
+a stretch with other characters, from one space before a letter to the next, is remembered as one. Before anything is believed, our
+cuts are compared with the tokenizer's own on every text of two ASCII characters and on thousands of nasty ones.
+
+What is remembered is bounded; what is given is exactly what the tokenizer gives.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+from tokenizers import Tokenizer as Backend
+
+from gen.templates.ascii_split import Split, ascii_split
+
+MAX_KNOWN = 300_000  # pre-tokens remembered, some 60 MB; then the memory begins anew
+LONGEST_KNOWN = 64  # characters; a longer pre-token is hardly met again
+
+# A stretch between two spaces before letters, or an edge of the text, that holds a character beyond ASCII.
+_FOREIGN = re.compile(r"((?:\A| (?=[A-Za-z]))(?:[\x00-\x1f!-\x7f]| (?![A-Za-z]))*+[^\x00-\x7f](?:[^ ]| (?![A-Za-z]))*+)")
+_KINDS = "aZsl1 '\n\r\t./-_"  # one character of every kind that the expressions tell apart
+_PROBES = 3000
+_WORDS = (
+    "the",
+    " The",
+    "It's",
+    " we'LL",
+    "'re",
+    "HelloWorld",
+    "x1",
+    " 2024",
+    "3.14",
+    "\n\n",
+    "  ",
+    "    ",
+    "\r\n",
+    " \n",
+    "\t",
+    "...",
+    "--",
+)
+_ASCII_PARTS = (*_WORDS, " (", "):", "```", "/*", "//", "_", "$", "\x00", "\x1c", "\x7f", "a", "B", " ", "'")
+_OTHER_PARTS = (
+    *_ASCII_PARTS,
+    "é",
+    " naïve",
+    "e\u0301",
+    "\u0301",
+    "’s",
+    "—",
+    " “",
+    "”",
+    "中文",
+    "٣",
+    "😀",
+    "\xa0",
+    "\u3000",
+    "\u2028",
+    "\u200b",
+    "ſ",
+)
+
+
+def packed_ids(ids: Iterable[int]) -> bytes:
+    """Token ids as int32 one after the other."""
+    return array("i", ids).tobytes()
+
+
+class _Known(dict[str, bytes]):
+    """Ids by pre-token. One that is not here counts as nothing, and is wanted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted: list[str] = []
+
+    def __missing__(self, word: str) -> bytes:
+        self.wanted.append(word)
+        return b""
+
+
+@dataclass(slots=True)
+class Pretokens:
+    """The memory of one tokenizer. Open it with `open_pretokens`."""
+
+    _backend: Backend
+    _split: Split
+    _added: re.Pattern[str]
+    _added_ascii: re.Pattern[str]
+    _known: _Known = field(default_factory=_Known)
+
+    def encode(self, texts: Sequence[str]) -> list[bytes | None]:
+        """The ids of each text as int32, control tokens in it read as text; None for one that the tokenizer must encode itself, since
+        it holds the text of an added token."""
+        found: list[bytes | None] = []
+        waiting: list[tuple[int, list[str]]] = []
+        known, look_up = self._known, self._known.__getitem__
+        for text in texts:
+            words = self._words(text)
+            if words is None:
+                found.append(None)
+                continue
+            met = len(known.wanted)
+            found.append(b"".join(map(look_up, words)))
+            if len(known.wanted) > met:
+                waiting.append((len(found) - 1, words))
+        if waiting:
+            fresh = self._learn()
+            for position, words in waiting:
+                found[position] = b"".join(map(look_up, words))
+            self._forget(fresh)
+        return found
+
+    def _words(self, text: str) -> list[str] | None:
+        if text.isascii():
+            return None if self._added_ascii.search(text) else self._split(text)
+        if self._added.search(text):
+            return None
+        words: list[str] = []
+        for place, part in enumerate(_FOREIGN.split(text)):
+            words.extend((part,) if place % 2 else self._split(part))
+        return words
+
+    def _learn(self) -> list[str]:
+        fresh = list(dict.fromkeys(self._known.wanted))
+        self._known.wanted.clear()
+        encodings = self._backend.encode_batch_fast(fresh, add_special_tokens=False)
+        self._known.update(zip(fresh, (packed_ids(encoding.ids) for encoding in encodings), strict=True))
+        return fresh
+
+    def _forget(self, fresh: Sequence[str]) -> None:
+        if len(self._known) > MAX_KNOWN:
+            self._known.clear()
+            return
+        for word in fresh:
+            if len(word) > LONGEST_KNOWN:
+                del self._known[word]
+
+
+def open_pretokens(backend: Backend, added: Iterable[str]) -> Pretokens | None:
+    """A memory for `backend`, which reads control tokens as text; `added` are its added tokens' texts. None where the tokenizer cuts
+    texts in a way that is not known here, or is seen to cut them in another than it says."""
+    split = ascii_split(_described(backend.normalizer), _described(backend.pre_tokenizer))
+    if split is None or getattr(backend.model, "dropout", None):
+        return None
+    texts = list(added)
+    pretokens = Pretokens(backend, split, _any_of(texts), _any_of(text for text in texts if text.isascii()))
+    return pretokens if _same_cuts(backend, split) and _same_ids(backend, pretokens) else None
+
+
+def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(text) for text in texts if text) or r"(?!)")
+
+
+def _described(part: Any) -> Any:
+    """A part of a tokenizer as its tokenizer.json has it."""
+    return None if part is None else json.loads(part.__getstate__())
+
+
+def _same_cuts(backend: Backend, split: Split) -> bool:
+    cut = backend.pre_tokenizer.pre_tokenize_str
+    for text in _ascii_probes():
+        at = 0
+        for word, (_, (start, end)) in zip(words := split(text), theirs := cut(text), strict=False):
+            if start != at or end != at + len(word):
+                return False
+            at = end
+        if at != len(text) or len(words) != len(theirs):
+            return False
+    return True
+
+
+def _same_ids(backend: Backend, pretokens: Pretokens) -> bool:
+    texts = list(_mixed(_OTHER_PARTS))
+    theirs = backend.encode_batch_fast(texts, add_special_tokens=False)
+    return all(ours is None or ours == packed_ids(encoding.ids) for ours, encoding in zip(pretokens.encode(texts), theirs, strict=True))
+
+
+def _ascii_probes() -> Iterator[str]:
+    letters = [chr(number) for number in range(128)]
+    yield from letters
+    yield from map("".join, product(letters, repeat=2))
+    yield from map("".join, product(_KINDS, repeat=3))
+    yield from _mixed(_ASCII_PARTS)
+
+
+def _mixed(parts: Sequence[str]) -> Iterator[str]:
+    draw = random.Random(0)
+    for _ in range(_PROBES):
+        yield "".join(draw.choices(parts, k=draw.randint(2, 14)))
