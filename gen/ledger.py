@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from sqlite_utils import Database, Migrations
 
 from gen.errors import StorageError
 from gen.types import (
+    EMPTY,
     Call,
     Dropped,
     Json,
@@ -29,6 +31,7 @@ from gen.types import (
     Outcome,
     Preference,
     Provenance,
+    Review,
     Sample,
     Score,
     SequenceEnd,
@@ -80,6 +83,21 @@ def m001_ledger(database: Database) -> None:
     """)
 
 
+@migrations()
+def m002_reviews(database: Database) -> None:
+    database.executescript("""
+        CREATE TABLE reviews (
+            place INTEGER PRIMARY KEY, sample TEXT NOT NULL, keep INTEGER NOT NULL, reason TEXT NOT NULL, note TEXT NOT NULL,
+            reviewer TEXT NOT NULL, time TEXT NOT NULL
+        );
+        CREATE INDEX reviews_by_sample ON reviews (sample, place);  -- the label in force of each candidate that is read
+    """)
+
+
+_KNOWN = ("m001_ledger", "m002_reviews")
+REVIEW = "review"  # the gate under which a person's rejection stands
+
+
 class Ledger:
     """One run's database. Safe to use from a worker thread while the event loop reads; one process writes at a time."""
 
@@ -98,10 +116,11 @@ class Ledger:
                 if not read_only:
                     self._database.enable_wal()
                 applied = {migration.name for migration in migrations.applied(self._database)}
-                if applied - {"m001_ledger"}:
+                if applied - set(_KNOWN):
                     raise StorageError(f"{path} was written by a newer version of Sluice: update Sluice to read it")
                 if not read_only:
                     migrations.apply(self._database)
+                self._reviewed = not read_only or "m002_reviews" in applied  # a ledger that is only read stays as old as it is
             except BaseException:
                 self._connection.close()
                 raise
@@ -165,9 +184,12 @@ class Ledger:
             self._connection.execute("DELETE FROM splits WHERE split != 'test'")
             self._rows("splits", [{"sample": sample, "split": split} for sample, split in splits.items()], "sample")
 
-    def order_again(self, ids: Iterable[str]) -> None:
-        """Mark rejected candidates to be asked for again by the next run."""
+    def order_again(self, ids: Iterable[str], *, unsafe: Iterable[str] = ()) -> None:
+        """Mark rejected candidates to be asked for again by the next run; those in `unsafe` although they were unsafe."""
         self._upsert("regenerate", [{"id": one} for one in ids], "id")
+        told = set(unsafe) - self.unsafe()
+        if told:
+            self.set_fact("regenerate_unsafe", sorted(self.unsafe() | told))
 
     def add_session(self, session: Session) -> None:
         """Append what one start of the run sent and paid."""
@@ -178,6 +200,12 @@ class Ledger:
                 f"INSERT INTO sessions ({', '.join(names)}) VALUES ({marks})", [getattr(session, name) for name in names]
             )
 
+    def add_reviews(self, reviews: Sequence[Review]) -> None:
+        """Append what people said of samples. Nothing is overwritten: the last word on a sample is in force, the others are its history."""
+        with self._guarded(), self._connection:
+            rows = [[_storable(getattr(one, name)) for name in _REVIEW_COLUMNS] for one in reviews]
+            self._connection.executemany(f"INSERT INTO reviews ({', '.join(_REVIEW_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?)", rows)
+
     # --- reading ---
 
     def fact(self, name: str) -> Json:
@@ -186,23 +214,27 @@ class Ledger:
         return json.loads(row["value_json"]) if row else None
 
     def outcomes(self) -> Iterator[Outcome]:
-        """Every candidate with its fate, in plan order, read 500 at a time."""
+        """Every candidate with its fate, in plan order, read 500 at a time. What a person rejected in review is rejected here by the gate
+        `review`, after all others; a person's "keep" overrules no gate."""
+        refused = self.refused()
         last: list[Any] = [-1, ""]
         while rows := self._all(f"{_OUTCOMES} WHERE (c.position, c.id) > (?, ?) ORDER BY c.position, c.id LIMIT 500", last):
             last = [rows[-1]["position"], rows[-1]["id"]]
-            yield from (_outcome(row) for row in rows)
+            yield from (_outcome(row, refused) for row in rows)
 
     def find(self, id_or_prefix: str) -> list[Outcome]:
         """The candidates whose id begins so, at most 20, in plan order."""
         escaped = id_or_prefix.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         rows = self._all(f"{_OUTCOMES} WHERE c.id LIKE ? ESCAPE '\\' ORDER BY c.position LIMIT 20", [escaped + "%"])
-        return [_outcome(row) for row in rows]
+        refused = self.refused()
+        return [_outcome(row, refused) for row in rows]
 
     def children(self, sample: str) -> list[Outcome]:
         """The candidates made from another attempt at, or an evolution of, the candidate `sample`."""
         needle = json.dumps(sample)
         rows = self._all(f"{_OUTCOMES} WHERE instr(c.item_json, ?) > 0 AND c.id != ? ORDER BY c.position", [needle, sample])
-        return [outcome for outcome in map(_outcome, rows) if sample in outcome.item.provenance.parents]
+        refused = self.refused()
+        return [outcome for outcome in (_outcome(row, refused) for row in rows) if sample in outcome.item.provenance.parents]
 
     def sequences(self) -> list[SequenceEnd]:
         """How each sequence ended, in plan order."""
@@ -241,14 +273,41 @@ class Ledger:
         """The ids marked by `order_again`."""
         return frozenset(row["id"] for row in self._all("SELECT id FROM regenerate"))
 
+    def unsafe(self) -> frozenset[str]:
+        """Those among `regenerate()` that somebody ordered although they were unsafe."""
+        return frozenset(self.fact("regenerate_unsafe") or ())
+
+    def reviews(self) -> list[Review]:
+        """Everything that people said of samples, in the order in which they said it."""
+        if not self._reviewed:
+            return []
+        rows = self._all(f"SELECT {', '.join(_REVIEW_COLUMNS)} FROM reviews ORDER BY place")
+        return [Review(**(row | {"keep": bool(row["keep"])})) for row in rows]
+
+    def labels(self) -> dict[str, Review]:
+        """Sample id → the review in force, which is the last one."""
+        return {one.sample: one for one in self.reviews()}
+
+    def refused(self) -> dict[str, Verdict]:
+        """Sample id → the verdict of the person who rejected it last. `reason` is the review's as a code, `detail` its note."""
+        return {name: refusal(one) for name, one in self.labels().items() if not one.keep}
+
     def preferences(self) -> list[Preference]:
-        """The run's pairs in the order they were made."""
-        return [_preference(json.loads(row["item_json"])) for row in self._all("SELECT item_json FROM preferences ORDER BY position")]
+        """The run's pairs in the order they were made, without those whose chosen reply a person rejected in review."""
+        pairs = [_preference(json.loads(row["item_json"])) for row in self._all("SELECT item_json FROM preferences ORDER BY position")]
+        refused = self.refused() if pairs else {}
+        wrong = {name: item.messages for name in refused for item in (self._sample_of(name),) if item is not None}
+        return [pair for pair in pairs if pair.sample not in wrong or pair.chosen[-1:] != wrong[pair.sample][-1:]]
 
     def dropped(self) -> list[Dropped]:
         """The pairs that were tried and not made, with their reasons."""
         names = [item.name for item in fields(Dropped)]
         return [Dropped(**{name: row[name] for name in names}) for row in self._all("SELECT * FROM dropped ORDER BY position")]
+
+    def _sample_of(self, name: str) -> Sample | None:
+        row = self._one(f"{_OUTCOMES} WHERE c.id = ?", [name])
+        item = _outcome(row).item if row else None
+        return item if isinstance(item, Sample) else None
 
     # --- SQL ---
 
@@ -288,6 +347,8 @@ class Ledger:
                 raise StorageError(f"{self.path} is damaged ({error}); {hint}") from error
 
 
+_REVIEW_COLUMNS = ("sample", "keep", "reason", "note", "reviewer", "time")
+_NO_CODE = re.compile(r"[^a-z0-9]{1,100}")
 _OUTCOMES = """
     SELECT c.*, t.strategy, t.topic, t."index" AS task_index, t.attempt, t.seed, t.inputs_json
     FROM candidates c JOIN tasks t ON t.id = c.task"""
@@ -296,6 +357,16 @@ _STALE_CALLS = """
         SELECT one.value FROM candidates c, json_each(c.item_json, '$.sample.provenance.requests') one
         UNION SELECT one.value FROM candidates c, json_each(c.item_json, '$.malformed.provenance.requests') one
     )"""
+
+
+def refusal(review: Review) -> Verdict:
+    """A person's rejection as a verdict: the reason as a code (`rejected` where none was given), the note as its detail.
+
+    >>> refusal(Review("s-1", keep=False, reason="Off topic!", note="asks for recipes")).reason
+    'off_topic'
+    """
+    code = _NO_CODE.sub("_", review.reason.lower()[:100]).strip("_")[:40].strip("_")
+    return Verdict(keep=False, gate=REVIEW, reason=code or "rejected", detail=review.note[:300])
 
 
 def read_only(folder: Path) -> bool:
@@ -360,10 +431,12 @@ def _call_row(call: Call) -> dict[str, Any]:
     return row | asdict(call.usage) | {"simulated": int(call.simulated)}
 
 
-def _outcome(row: Mapping[str, Any]) -> Outcome:
+def _outcome(row: Mapping[str, Any], refused: Mapping[str, Verdict] = EMPTY) -> Outcome:
     task = Task(row["strategy"], row["topic"], row["task_index"], row["attempt"], row["seed"], json.loads(row["inputs_json"]))
     data = json.loads(row["item_json"])
     verdicts = tuple(Verdict(one["keep"], one["gate"], one["reason"], one["detail"]) for one in json.loads(row["verdicts_json"]))
+    if row["id"] in refused:
+        verdicts = (*verdicts, refused[row["id"]])
     if "malformed" in data:
         return Outcome(task, Malformed(**(data["malformed"] | {"provenance": _provenance(data["malformed"]["provenance"])})), verdicts)
     return Outcome(task, _sample(data["sample"]), verdicts)

@@ -17,7 +17,7 @@ from gen.pipeline import NamedGate, Plan
 from gen.recipe import Config, ModelLine, PluginLine, Recipe
 from gen.sequences import SequenceSpec
 from gen.sources import personas, seed_tasks, topics
-from gen.types import SequenceEnd, Sources, freeze
+from gen.types import EMPTY, SequenceEnd, Sources, Verdict, freeze
 from gen.yaml_config import KeyPath
 
 MAX_SLOTS = 512  # the window of tasks is twice this; more requests in flight than that belong into several processes
@@ -92,9 +92,18 @@ def read_sources(recipe: Recipe, *, personas_wanted: bool = False) -> Sources:
     )
 
 
-def plan_of(recipe: Recipe, parts: Parts, *, before: Sequence[SequenceEnd] = (), regenerate: frozenset[str] = frozenset()) -> Plan:
+def plan_of(
+    recipe: Recipe,
+    parts: Parts,
+    *,
+    before: Sequence[SequenceEnd] = (),
+    regenerate: frozenset[str] = frozenset(),
+    unsafe: frozenset[str] = frozenset(),
+    refused: Mapping[str, Verdict] = EMPTY,
+) -> Plan:
     """The loop's plan. Requests in flight are bounded by the models' `max_concurrency` together; `before` tells how the sequences of an
-    earlier run of this recipe ended."""
+    earlier run of this recipe ended, `unsafe` which of `regenerate` are asked for again
+    although they were unsafe, `refused` what people rejected in review."""
     config = recipe.config
     goals = {(end.strategy, end.topic): end.goals for end in before}
     return Plan(
@@ -108,16 +117,21 @@ def plan_of(recipe: Recipe, parts: Parts, *, before: Sequence[SequenceEnd] = (),
         max_candidates=config.goal.max_candidates,
         max_seconds=config.goal.max_minutes * 60 if config.goal.max_minutes else None,
         regenerate=regenerate,
+        unsafe=unsafe,
+        refused=refused,
     )
 
 
 def _sequences(config: Config, strategies: Mapping[str, Any], sources: Sources) -> tuple[SequenceSpec, ...]:
     """One sequence per strategy and topic, with its quota; a goal per topic divides each topic on its own, so that a new topic changes
-    nothing for the others."""
+    nothing for the others; one per strategy is spread evenly over the topics."""
     topic_list = sources.topics or ("",)
     shares = [line.share for line in config.strategies]
     titles = [line.title for line in config.strategies]
-    if config.goal.per_topic is not None:
+    if config.goal.per_strategy is not None:
+        per_strategy = [largest_remainder(config.goal.per_strategy[title], [1.0] * len(topic_list)) for title in titles]
+        quotas = [of[place] for place in range(len(topic_list)) for of in per_strategy]
+    elif config.goal.per_topic is not None:
         quotas = largest_remainder(config.goal.per_topic, shares) * len(topic_list)
     else:
         quotas = largest_remainder(config.goal.accepted or 0, shares * len(topic_list))

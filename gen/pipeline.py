@@ -17,7 +17,7 @@ import heapq
 import math
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,7 +25,21 @@ from gen.concurrency import together
 from gen.errors import ServiceStopped
 from gen.second_chance import may_ask_again
 from gen.sequences import Sequence, SequenceSpec, plan_task
-from gen.types import Generate, Malformed, Outcome, Pool, Provenance, Sample, SequenceEnd, Sources, Task, Verdict, digest, rejected
+from gen.types import (
+    EMPTY,
+    Generate,
+    Malformed,
+    Outcome,
+    Pool,
+    Provenance,
+    Sample,
+    SequenceEnd,
+    Sources,
+    Task,
+    Verdict,
+    digest,
+    rejected,
+)
 
 TASKS_PER_SLOT = 2  # planned and not yet out; costs 4–6 % of wall time against no order at all, with heavy-tailed latencies
 
@@ -52,7 +66,10 @@ class NamedGate:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Everything the loop needs. `slots` is how many requests may be in flight: it bounds the window of tasks and nothing else.
-    `regenerate` names rejected candidates to ask for again once the goal's own tasks are out."""
+    `regenerate` names rejected candidates to ask for again once the goal's own tasks are out, `unsafe` those among them for which somebody
+    said to do so though they must not be coaxed into passing; `refused` are the verdicts of people who
+    rejected a sample in review: it keeps its place in its sequence, so that no task is planned otherwise, and counts as rejected from the
+    second chances on."""
 
     sequences: tuple[SequenceSpec, ...]
     sources: Sources
@@ -64,6 +81,8 @@ class Plan:
     max_candidates: int | None = None
     max_seconds: float | None = None
     regenerate: frozenset[str] = frozenset()
+    unsafe: frozenset[str] = frozenset()
+    refused: Mapping[str, Verdict] = field(default_factory=lambda: EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +115,11 @@ class Pipeline:
     _blocked: set[int] = field(default_factory=set)  # those that do
     _broken: set[int] = field(default_factory=set)  # sequences that the service stopped under: a turn of theirs never came out
     _to_regenerate: list[Outcome] = field(default_factory=list)
+    _gates: tuple[NamedGate, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         plan = self.plan
+        self._gates = plan.gates
         self.sequences = [Sequence(spec, plan.sources, plan.seed, plan.attempts) for spec in plan.sequences]
         self._due = [(0, number) for number, one in enumerate(self.sequences) if not one.done]
         self._able = list(self._due)
@@ -174,7 +195,8 @@ class Pipeline:
             return []
         sequence.take(outcomes)
         self._reschedule(number)
-        self._to_regenerate += [one for one in outcomes if one.item.id in self.plan.regenerate and may_ask_again(one)]
+        chosen = [self._reviewed(one) for one in outcomes if one.item.id in self.plan.regenerate]
+        self._to_regenerate += [one for one in chosen if may_ask_again(one) or (one.item.id in self.plan.unsafe and not one.accepted)]
         return outcomes
 
     def _reschedule(self, number: int) -> None:
@@ -221,7 +243,7 @@ class Pipeline:
             return _Gated(item)
         early: list[Verdict | None] = []
         keep = True
-        for one in self.plan.gates:
+        for one in self._gates:
             verdict = None if one.scores else one.check(item)
             keep = keep and (verdict is None or verdict.keep)
             early.append(None if one.remembers else verdict)
@@ -258,18 +280,16 @@ class Pipeline:
         item = gated.item
         if isinstance(item, Malformed):
             return Outcome(task, item)
-        offline = [
-            early or named.check(item) for named, early in zip(self.plan.gates, gated.early, strict=True) if early or not named.scores
-        ]
+        offline = [early or named.check(item) for named, early in zip(self._gates, gated.early, strict=True) if early or not named.scores]
         if not all(verdict.keep for verdict in offline):
             return Outcome(task, item, tuple(offline))
         item = gated.judged or await self._judged(item)
-        verdicts = [*offline, *(named.check(item) for named in self.plan.gates if named.scores)]
+        verdicts = [*offline, *(named.check(item) for named in self._gates if named.scores)]
         if room <= 0 and all(verdict.keep for verdict in verdicts):
             verdicts.append(rejected("goal", "surplus", "good, but the goal was reached"))
         outcome = Outcome(task, item, tuple(verdicts))
         if outcome.accepted:
-            for named in self.plan.gates:
+            for named in self._gates:
                 if named.remembers:
                     named.gate.remember(item)
         return outcome
@@ -282,6 +302,7 @@ class Pipeline:
         All tasks see the pool as it stands now, and their outcomes come out first in, first out, so order and content are the same
         however many run at once."""
         sequences = {(one.spec.title, one.spec.topic): one for one in self.sequences}
+        self._forget_refused()
         waiting = deque((outcome, 0) for outcome in self._to_regenerate)
         under_way: deque[tuple[tuple[int, int], int]] = deque()
         number = 0
@@ -304,9 +325,27 @@ class Pipeline:
             if not self.stopped and self._cap_reached(self.clock() - started):
                 return
 
+    def _forget_refused(self) -> None:
+        """Gates with memory begin anew with the accepted samples that nobody rejected in review: what takes the place of a rejected one may
+        resemble it."""
+        pools = [one.pool.samples for one in self.sequences]
+        if not self._to_regenerate or not any(sample.id in self.plan.refused for samples in pools for sample in samples):
+            return
+        self._gates = tuple(replace(named, gate=replace(named.gate)) if named.remembers else named for named in self.plan.gates)
+        for named in self._gates:
+            if named.remembers:
+                for sample in (sample for samples in pools for sample in samples if sample.id not in self.plan.refused):
+                    named.gate.remember(sample)
+
+    def _reviewed(self, outcome: Outcome) -> Outcome:
+        """The outcome with the verdict of the person who rejected it."""
+        refused = self.plan.refused.get(outcome.item.id)
+        return replace(outcome, verdicts=(*outcome.verdicts, refused)) if refused else outcome
+
     def _again(self, sequence: Sequence, outcome: Outcome, tries: int) -> tuple[Task, Pool]:
         where = ["regenerate", outcome.item.id, tries]
         index, attempt, pool = outcome.task.index, outcome.task.attempt + 1, sequence.pool
+        pool = Pool(pool.sources, tuple(sample for sample in pool.samples if sample.id not in self.plan.refused))
         seed = self.plan.seed
         return plan_task(sequence.spec, pool, run_seed=seed, where=where, index=index, attempt=attempt, rejected=outcome), pool
 

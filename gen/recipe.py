@@ -210,17 +210,21 @@ class PairsLine(PluginLine):
 
 
 class GoalLine(_Line):
-    """How many accepted samples: in all, or per topic. `max_candidates` and `max_minutes` end a run that does not get there."""
+    """How many accepted samples: in all, per topic, or per strategy (its title → how many over all topics, 0 for none; shares don't count
+    then). `max_candidates` and `max_minutes` end a run that does not get there."""
 
     accepted: Goal | None = None
     per_topic: Goal | None = None
+    per_strategy: Annotated[Mapping[Name, Annotated[int, Field(ge=0, le=MAX_GOAL)]], Field(min_length=1)] | None = None
     max_candidates: Annotated[int, Field(ge=1)] | None = None
     max_minutes: Positive | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> GoalLine:
-        if (self.accepted is None) == (self.per_topic is None):
-            raise ValueError("give exactly one of 'accepted' (in all) and 'per_topic'")
+        if sum(goal is not None for goal in (self.accepted, self.per_topic, self.per_strategy)) != 1:
+            raise ValueError("give exactly one of 'accepted' (in all), 'per_topic' and 'per_strategy'")
+        if self.per_strategy is not None and not any(self.per_strategy.values()):
+            raise ValueError("'per_strategy' asks for nothing: give one strategy more than 0")
         return self
 
 
@@ -299,6 +303,15 @@ class Config(_Line):
         if not value:
             raise ValueError("name at least one model")
         return value
+
+    @model_validator(mode="after")
+    def _every_strategy_has_its_goal(self) -> Config:
+        goals, titles = self.goal.per_strategy, [line.title for line in self.strategies]
+        for name in sorted(set(goals) ^ set(titles)) if goals is not None else ():
+            if name in titles:
+                raise ValueError(f"goal.per_strategy says nothing of '{name}': give every strategy a number, 0 for none")
+            raise ValueError(f"goal.per_strategy: unknown strategy '{name}': choose from {', '.join(titles)}")
+        return self
 
     @model_validator(mode="after")
     def _titles_differ(self) -> Config:

@@ -20,14 +20,35 @@ class Recovered:
     accepted: int
 
 
-def choose(ledger: Ledger, *, gates: Collection[str] = (), reasons: Collection[str] = (), ids: Collection[str] = ()) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class _Fates:
+    """Rejected ids with their fates, accepted ids, the ids that another candidate was made from, and those rejected as `unsafe` or, good
+    as they are, as `surplus`."""
+
+    rejected: dict[str, str]
+    accepted: set[str]
+    parents: set[str]
+    unsafe: set[str]
+    surplus: set[str]
+
+
+def choose(
+    ledger: Ledger,
+    *,
+    gates: Collection[str] = (),
+    reasons: Collection[str] = (),
+    ids: Collection[str] = (),
+    include_unsafe: bool = False,
+) -> dict[str, str]:
     """Candidate id → `gate/reason` of those to ask for again.
 
     Candidates named by `ids` are all taken; else every rejected one whose gate is in `gates` and whose reason is in `reasons` (all where
-    empty), without those that asking again cannot mend (unsafe, surplus) and those that were asked for again already, whose last attempt
-    stands for them. Raises InputError for a name that occurs nowhere in the run.
+    empty), without those that were asked for again already, whose last attempt stands for them. What was rejected in review counts as
+    rejected by the gate `review`. What is unsafe comes only with `include_unsafe`, what was surplus never: a larger goal takes it.
+    Raises InputError for a name that occurs nowhere in the run, and for an id that must not be asked for again.
     """
-    rejected, accepted, parents = _fates(ledger)
+    fates = _fates(ledger)
+    rejected, accepted, parents = fates.rejected, fates.accepted, fates.parents
     _check("--gate", gates, {fate.split("/")[0] for fate in rejected.values()})
     _check("--reason", reasons, {fate.split("/")[1] for fate in rejected.values()})
     for name in ids:
@@ -35,9 +56,13 @@ def choose(ledger: Ledger, *, gates: Collection[str] = (), reasons: Collection[s
             raise InputError(f"--ids {name}: that candidate was accepted; only rejected ones are asked for again")
         if name not in rejected:
             raise InputError(f"--ids {name}: the run has no candidate of that id; ids stand in its rejected.jsonl")
+        if name in fates.surplus:
+            raise InputError(f"--ids {name}: that candidate was good but beyond the goal: set a larger goal in the recipe and run again")
+        if name in fates.unsafe and not include_unsafe:
+            raise InputError(f"--ids {name}: rejected as unsafe ({rejected[name]}); --include-unsafe asks for it again all the same")
     if ids:
         return {name: rejected[name] for name in ids}
-    unmendable = {outcome.item.id for outcome in ledger.outcomes() if not may_ask_again(outcome)}
+    unmendable = fates.surplus if include_unsafe else fates.surplus | fates.unsafe
     return {
         name: fate
         for name, fate in rejected.items()
@@ -66,19 +91,25 @@ def recovered(ledger: Ledger, chosen: dict[str, str]) -> list[Recovered]:
     return [Recovered(fate, len(names), sum(name in accepted_from for name in names)) for fate, names in members.items()]
 
 
-def _fates(ledger: Ledger) -> tuple[dict[str, str], set[str], set[str]]:
-    """Rejected ids with their fates, accepted ids, and the ids that another candidate was made from."""
-    rejected: dict[str, str] = {}
-    accepted: set[str] = set()
-    parents: set[str] = set()
+def unsafe_among(ledger: Ledger, chosen: Collection[str]) -> set[str]:
+    """Those of the `chosen` that were rejected as unsafe."""
+    return _fates(ledger).unsafe & set(chosen)
+
+
+def _fates(ledger: Ledger) -> _Fates:
+    fates = _Fates({}, set(), set(), set(), set())
     for outcome in ledger.outcomes():
-        parents |= set(outcome.item.provenance.parents)
-        failure = outcome.failure
+        name, failure = outcome.item.id, outcome.failure
+        fates.parents.update(outcome.item.provenance.parents)
         if failure is None:
-            accepted.add(outcome.item.id)
-        else:
-            rejected[outcome.item.id] = f"{failure.gate}/{failure.reason}"
-    return rejected, accepted, parents
+            fates.accepted.add(name)
+            continue
+        fates.rejected[name] = f"{failure.gate}/{failure.reason}"
+        if "goal/surplus" in outcome.reasons:
+            fates.surplus.add(name)
+        elif not may_ask_again(outcome):
+            fates.unsafe.add(name)
+    return fates
 
 
 def _check(option: str, given: Collection[str], known: Collection[str]) -> None:

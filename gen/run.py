@@ -88,12 +88,14 @@ async def run(
     progress: Progress | None = None,
     interrupt: asyncio.Event | None = None,
     regenerate: Iterable[str] = (),
+    unsafe: Iterable[str] = (),
     sources: Sources | None = None,
 ) -> RunResult:
     """Run `recipe` in `folder` until its goal is met or there is an honest reason to stop, and write everything.
 
     `interrupt` ends it cleanly: what is out stays, what is in flight is dropped, outputs are written. `regenerate` names rejected
-    candidates to ask for again once the goal's own tasks are out (remembered: a later run replays them). `sources` stands in for the
+    candidates to ask for again once the goal's own tasks are out (remembered: a later run replays them), `unsafe` those among them that are
+    asked for again although they were unsafe. `sources` stands in for the
     recipe's files. Raises RecipeError and StorageError; a service that stops answering is no error but a reason to stop.
     """
     progress = progress or Progress()
@@ -103,7 +105,7 @@ async def run(
         try:
             claim(ledger, recipe, parts.sources)
             outputs.check_splits(ledger, recipe)
-            ledger.order_again(regenerate)
+            ledger.order_again(regenerate, unsafe=unsafe)
             return await _run(recipe, parts, ledger, folder, cache_path, progress, interrupt or asyncio.Event())
         finally:
             ledger.close()
@@ -118,7 +120,17 @@ async def _run(
         async with Client(recipe.config.models, budget=recipe.config.budget, cache=cache) as client:
             client.check()
             recorder = Recorder(client.generate, ledger)
-            pipeline = Pipeline(plan_of(recipe, parts, before=ledger.sequences(), regenerate=ledger.regenerate()), recorder.generate)
+            pipeline = Pipeline(
+                plan_of(
+                    recipe,
+                    parts,
+                    before=ledger.sequences(),
+                    regenerate=ledger.regenerate(),
+                    unsafe=ledger.unsafe(),
+                    refused=ledger.refused(),
+                ),
+                recorder.generate,
+            )
             progress.pipeline, progress.stats, progress.phase = pipeline, lambda: client.stats, "generating"
             progress.goal = sum(one.quota for one in parts.sequences)
             seen = await _until_interrupted(_consume(pipeline, recorder, ledger, progress), interrupt)

@@ -7,7 +7,7 @@ same temperature mostly repeats the same fault.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from gen.types import Outcome, Sample, Sampling, Verdict
@@ -18,12 +18,20 @@ Change = Literal["new_instruction", "new_answer"]
 _ABOUT_THE_INSTRUCTION = frozenset({"exact_dup", "near_dup", "novelty", "semantic_dup", "contamination", "balance", "conflict", "parse"})
 # Never asked for again: what is unsafe must not be coaxed into passing (a score with a maximum measures harm); a surplus sample was good.
 _NEVER = frozenset({"safety", "goal"})
-_NEVER_REASONS = frozenset({"above_maximum"})
+_NEVER_REASONS = frozenset({"above_maximum", "unsafe"})
+# What a person may say of a sample that concerns its instruction; anything else is taken to be about the answer.
+_REVIEWED_INSTRUCTION = frozenset({"duplicate", "bad_prompt", "bad_instruction", "off_topic", "unclear", "too_easy"})
+_MOST_ROOM = 4  # times max_tokens; a model that is still cut off there would not stop
 _CUT = frozenset({"cut_off", "unfinished_sentence", "unclosed_fence", "unbalanced_fence", "unclosed_bracket"})
 _ADVICE = {
     "exact_dup": "Write something clearly different: another situation, another question.",
     "near_dup": "Write something clearly different: another situation, another question.",
     "novelty": "Write something clearly different: another situation, another question.",
+    "semantic_dup": "Write something clearly different: another situation, another question.",
+    "balance": "Begin otherwise, and take another side of the subject.",
+    "conflict": "Write something clearly different: another situation, another question.",
+    "injection": "Write only for a person who wants to learn; give no orders to whoever reads or grades it.",
+    "denylist": "Leave out every name, code word and marking of a real organisation.",
     "contamination": "Write something clearly different that is no known benchmark question.",
     "refusal": "The request is legitimate and harmless: answer it fully and directly.",
     "truncation": "Give a complete answer that comes to its end.",
@@ -34,6 +42,7 @@ _ADVICE = {
     "length": "Keep to the length that was asked for.",
     "format": "Write only the answer itself: no headings of a prompt, no placeholders, no leftovers of a template.",
     "quality": "Be specific and well structured.",
+    "review": "A person read it and rejected it for this reason: put exactly that right.",
     "score": "Be more accurate, complete and specific.",
 }
 
@@ -63,6 +72,8 @@ def change_for(rejected: Outcome, attempt: int) -> Change:
     """Whether to keep the instruction and ask for another answer, or to start over; the last resort is to start over."""
     failure = rejected.failure
     about_instruction = failure is None or failure.gate in _ABOUT_THE_INSTRUCTION or failure.reason.startswith("prompt_")
+    if failure is not None and failure.gate == "review":
+        about_instruction = failure.reason in _REVIEWED_INSTRUCTION
     if about_instruction or not isinstance(rejected.item, Sample) or attempt > 1:
         return "new_instruction"
     return "new_answer"
@@ -78,7 +89,7 @@ def feedback_for(rejected: Outcome) -> Feedback:
 
 def sampling_for(base: Sampling, attempt: int, reason: str = "") -> Sampling:
     """Sampling of attempt `attempt` (0 is the first, unchanged): temperature steps away from the base by 0.2 per attempt, up while
-    there is room below 1.0, else down; a cut-off reply gets twice the tokens."""
+    there is room below 1.0, else down; a cut-off reply gets twice the tokens that cut it off, then four times, whoever set them."""
     if attempt == 0:
         return base
     temperature = 0.7 if base.temperature is None else base.temperature
@@ -87,5 +98,5 @@ def sampling_for(base: Sampling, attempt: int, reason: str = "") -> Sampling:
         temperature = temperature + step if temperature + step <= 1.0 else max(0.1, temperature - step)
     elif attempt > 1:
         temperature = 1.0
-    room = (base.max_tokens or 1024) * 2 if reason in _CUT or reason.replace(" ", "_") in _CUT else base.max_tokens
-    return Sampling(temperature=round(temperature, 3), top_p=base.top_p, max_tokens=room, stop=base.stop)
+    cut = reason.replace(" ", "_") in _CUT
+    return replace(base, temperature=round(temperature, 3), room=min(_MOST_ROOM, 2**attempt) if cut else 1)

@@ -81,12 +81,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Sampling parameters; None means "as the recipe's model line says, else the provider's own default"."""
+    """Sampling parameters; None means "as the recipe's model line says, else the provider's own default". `room` is how many times
+    that `max_tokens` the reply may take, whoever set it: a reply that was cut off gets more."""
 
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
+    room: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,6 +409,18 @@ class Session:
     cost: float | None
     stop: str
     version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a person said of a sample: `keep`, a short `reason` where not, a free `note`, who said it and when (UTC, ISO 8601)."""
+
+    sample: str
+    keep: bool
+    reason: str = ""
+    note: str = ""
+    reviewer: str = ""
+    time: str = ""
 
 
 # --- the protocols -------------------------------------------------------------------------------------------------------------

@@ -49,8 +49,8 @@ def test_each_attempt_is_sampled_otherwise() -> None:
 
 
 def test_a_cut_off_answer_gets_more_room() -> None:
-    assert sampling_for(Sampling(max_tokens=300), 1, "cut off").max_tokens == 600
-    assert sampling_for(Sampling(max_tokens=300), 1, "too short").max_tokens == 300
+    assert sampling_for(Sampling(max_tokens=300), 1, "cut off").room == 2
+    assert sampling_for(Sampling(max_tokens=300), 1, "too short").room == 1
 
 
 def test_feedback_names_gate_reason_and_measure() -> None:

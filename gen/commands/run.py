@@ -61,6 +61,7 @@ def run_until_done(
     *,
     show: bool,
     regenerate: Iterable[str] = (),
+    unsafe: Iterable[str] = (),
     sources: Sources | None = None,
     events: Events = SILENT,
 ) -> RunResult:
@@ -83,7 +84,14 @@ def run_until_done(
         about = {"recipe": recipe.config.name, "hash": recipe.hash, "folder": str(folder)}
         async with live_view(progress, title=recipe.config.name, show=show), told(events, progress, **about):
             return await run(
-                recipe, folder, cache_path=cache, progress=progress, interrupt=interrupt, regenerate=regenerate, sources=sources
+                recipe,
+                folder,
+                cache_path=cache,
+                progress=progress,
+                interrupt=interrupt,
+                regenerate=regenerate,
+                unsafe=unsafe,
+                sources=sources,
             )
 
     return asyncio.run(go())
