@@ -10,7 +10,7 @@ from gen.errors import InputError
 from gen.ledger import Ledger
 from gen.outputs import split_samples
 from gen.recipe import SPLITS, parse
-from gen.records import Unreadable, read_records
+from gen.records import AUTOMATIC, Reading, Unreadable, read_records
 from gen.types import Sample
 
 EVERY_SPLIT = "all"
@@ -18,20 +18,26 @@ EVERY_SPLIT = "all"
 
 @dataclass
 class DatasetFile:
-    """A JSON Lines file in any shape that gen.records reads. `unreadable` is filled while `samples` goes through it."""
+    """A dataset in any layout and container that gen.records reads. `unreadable` is filled while `samples` goes through it."""
 
     path: Path
+    reading: Reading = AUTOMATIC
     unreadable: list[Unreadable] = field(default_factory=list)
 
     def samples(self) -> Iterator[Sample]:
-        """Each readable line as a sample named `line N`; one that says that it is simulated is marked so.
+        """Each readable line as a sample named `line N`; one that says that it is simulated is marked so. What no conversation can be
+        learnt from counts as unreadable: `no_turns` (a plain text), `undesired` (an answer labelled so), `tools_not_rendered`.
 
         Raises InputError when the file as a whole cannot be read.
         """
         self.unreadable.clear()
-        for record in read_records(self.path):
+        for record in read_records(self.path, self.reading):
             if isinstance(record, Unreadable):
                 self.unreadable.append(record)
+            elif record.untrainable[0]:
+                self.unreadable.append(Unreadable(record.line, *record.untrainable))
+            elif record.sample.tools or any(message.tool_calls for message in record.sample.messages):
+                self.unreadable.append(Unreadable(record.line, "tools_not_rendered", "chat templates are rendered without tools here"))
             else:
                 yield record.sample
 

@@ -14,7 +14,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "resources", "concurrency", "files", "whole_folder", "bounds"}),
     # pure building blocks: text and its likeness, patterns, packing, templates, prompts, plots
     frozenset({"text", "folding", "language", "likeness", "patterns", "turns", "replies", "markup", "conversation", "candidates"})
-    | frozenset({"apportion", "packing", "splits", "templates", "prompts", "plugins", "plots", "card", "yaml_config"}),
+    | frozenset({"apportion", "packing", "splits", "templates", "prompts", "plugins", "plots", "card", "yaml_config", "containers"}),
     frozenset({"recipe", "simulator", "records"}),
     frozenset({"llm", "ledger", "record", "figures", "asking", "answering", "opinions", "second_chance"}),
     frozenset({"sources", "strategies", "gates", "judges", "pairs", "exporters", "sequences", "simulated"}),

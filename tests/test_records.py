@@ -45,7 +45,7 @@ def test_a_record_that_says_so_is_simulated(more: dict[str, Any], simulated: boo
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        pytest.param({"text": "Hi"}, "no known shape", id="no shape"),
+        pytest.param({"body": "Hi"}, "no known shape", id="no shape"),
         pytest.param({"messages": None}, "'messages' must be a list, got null", id="null"),
         pytest.param({"messages": [1]}, "messages[0] must be an object with role and content, got a number", id="a number"),
         pytest.param({"messages": [{"content": "Hi"}]}, "messages[0] has no role", id="no role"),

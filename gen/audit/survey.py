@@ -6,13 +6,14 @@ import hashlib
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
 from gen import plugins
 from gen.audit.answers import Answers, Contradiction
 from gen.audit.targets import Place, Target
+from gen.containers import is_hub
 from gen.language import detect
 from gen.records import Record, Unreadable, read_records
 from gen.simulated import of_simulated_run
@@ -33,6 +34,7 @@ _OPENINGS_KEPT = 200_000  # different ones; beyond, those met once are forgotten
 _LONGEST_VALUE = 80
 _ROLE_REASONS = frozenset({"system_not_first", "no_user_turn", "roles_do_not_alternate", "last_not_assistant"})
 _SCANS = ("refusal", "pii", "secrets", "safety")
+_GIVEN_AWAY = ("pii", "secrets")  # what a rejected answer must not hold either
 _EMPTY_REASON = "empty_content"
 
 
@@ -94,7 +96,7 @@ class Surveyor:
         self._templating, self._progress = templating, progress
         self._schema = plugins.build("gates", "schema", {})
         self._scans = [(name, plugins.build("gates", name, {})) for name in _SCANS]
-        self._simulated = [of_simulated_run(target.path) for target in targets]
+        self._simulated = [not is_hub(target.path) and of_simulated_run(target.path) for target in targets]
         self._answers = Answers()
         self._whole: set[int] = set()
 
@@ -112,7 +114,7 @@ class Surveyor:
                 self._progress(self.survey.total)
 
     def _readable(self, number: int, target: Target) -> Iterator[Record]:
-        for record in read_records(target.path):
+        for record in read_records(target.path, target.reading):
             if isinstance(record, Unreadable):
                 self.survey.unreadable[number][record.reason] += 1
                 self.survey.found["unreadable"].add(Place(number, record.line), record.reason)
@@ -143,7 +145,7 @@ class Surveyor:
         survey.turns[sum(message.role == "assistant" for message in sample.messages)] += 1
         survey.roles[" ".join(message.role[:20] for message in sample.messages[:6]) + (" …" if len(sample.messages) > 6 else "")] += 1
         survey.simulated += self._simulated[place.target] or record.sample.provenance.simulated
-        self._check(place, sample)
+        self._check(place, record)
         self._count_texts(prompt, reply)
         self._count_fields(record)
         if _on_purpose(record):
@@ -159,13 +161,16 @@ class Surveyor:
             survey.prompted.append(survey.total - 1)
         return prompt if prompt.strip() else ""
 
-    def _check(self, place: Place, sample: Sample) -> None:
+    def _check(self, place: Place, record: Record) -> None:
+        sample = record.sample
         verdict = self._schema.check(sample)
-        if not verdict.keep:
+        if not verdict.keep and not (record.is_text and verdict.reason in _ROLE_REASONS):
             kind = "empty" if verdict.reason == _EMPTY_REASON else "roles" if verdict.reason in _ROLE_REASONS else "structure"
             self.survey.found[kind].add(place, verdict.reason)
         for name, gate in self._scans:
             verdict = gate.check(sample)
+            if verdict.keep and record.pair is not None and name in _GIVEN_AWAY:
+                verdict = gate.check(replace(sample, messages=record.pair.rejected))
             if not verdict.keep:
                 self.survey.found[name].add(place, verdict.reason)
 

@@ -8,19 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from gen.containers import is_dataset, is_hub, split_files, stem_of
 from gen.errors import InputError
 from gen.recipe import SPLITS
+from gen.records import AUTOMATIC, Reading
 
-_ENDINGS = (".jsonl", ".jsonl.gz", ".json", ".ndjson", ".gz")
 MAX_FILES = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One file under the name that the audit uses for it: its split in a folder, else its own without the ending."""
+    """One file under the name that the audit uses for it: its split in a folder, else its own without the ending; `reading` says how to
+    read it."""
 
     name: str
     path: Path
+    reading: Reading = AUTOMATIC
 
 
 class Place(NamedTuple):
@@ -30,19 +33,19 @@ class Place(NamedTuple):
     line: int
 
 
-def targets_of(paths: Sequence[Path]) -> list[Target]:
+def targets_of(paths: Sequence[Path], reading: Reading = AUTOMATIC) -> list[Target]:
     """The files to audit, each once.
 
     Raises InputError for what is not there, and for a folder without train.jsonl, validation.jsonl or test.jsonl.
     """
     found: list[Target] = []
     for path in paths:
-        found += _of_folder(path) if path.is_dir() else [_of_file(path)]
+        found += [_of_file(path)] if is_dataset(path) else _of_folder(path)
     found = list({target.path.resolve(): target for target in found}.values())
     if len(found) > MAX_FILES:
         raise InputError(f"{len(found)} files: at most {MAX_FILES} are audited at once")
     names = Counter(target.name for target in found)
-    return [target if names[target.name] == 1 else Target(str(target.path), target.path) for target in found]
+    return [Target(target.name if names[target.name] == 1 else str(target.path), target.path, reading) for target in found]
 
 
 def place_text(place: Place, targets: Sequence[Target]) -> str:
@@ -51,18 +54,14 @@ def place_text(place: Place, targets: Sequence[Target]) -> str:
 
 
 def _of_file(path: Path) -> Target:
-    if not path.exists():
+    if not is_hub(path) and not path.exists():
         raise InputError(f"no such file or folder: {path}")
-    name = path.name
-    for ending in _ENDINGS:
-        name = name.removesuffix(ending) or name
-    return Target(name, path)
+    return Target(stem_of(path), path)
 
 
 def _of_folder(path: Path) -> list[Target]:
     folder = path / "sft" if (path / "run.db").is_file() else path
-    files = [Target(split, folder / f"{split}{ending}") for split in SPLITS for ending in (".jsonl", ".jsonl.gz")]
-    found = [target for target in files if target.path.is_file()]
+    found = [Target(split, file) for split, file in split_files(folder, SPLITS)]
     if not found:
         raise InputError(f"{folder} holds no train.jsonl, validation.jsonl or test.jsonl: name a file in it")
     return found

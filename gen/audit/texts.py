@@ -40,7 +40,7 @@ def _read(audit: Audit, wanted: set[Place]) -> Iterable[tuple[Place, Said]]:
         if not lines:
             continue
         last = max(lines)
-        for record in read_records(target.path):
+        for record in read_records(target.path, target.reading):
             if isinstance(record, Record) and record.line in lines:
                 sample = record.sample
                 for gate in blotters:

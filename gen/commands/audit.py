@@ -27,6 +27,7 @@ from gen.figures.wording import many, percent
 from gen.files import write_text
 from gen.markup import cut, visible
 from gen.pack_options import tokenizer_place, tokenizer_title
+from gen.records import reading_of
 from gen.run_folder import open_ledger
 from gen.templates.templating import Templating, open_templating
 
@@ -36,12 +37,14 @@ _CONTRADICTIONS_NAMED, _QUOTED = 3, 100
 
 def command(
     targets: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="JSON Lines in any shape, plain or gzip; a folder of splits; a run's folder.")
+        list[Path], typer.Argument(metavar="FILE...", help="Any dataset, a folder of splits, a run's folder, or hub:owner/name.")
     ],
     tokenizer: Annotated[str | None, typer.Option(help="Count tokens with this one: a Hub name, a folder or `shipped`.")] = None,
     chat_template: Annotated[str | None, typer.Option(help="chatml, llama3, alpaca or a Jinja file, instead of its own.")] = None,
     max_length: Annotated[int, typer.Option(min=0, help="Tokens that a trainer takes: how much would be cut? 0 for no bound.")] = 0,
     standard: Annotated[Literal["lab"] | None, typer.Option(help="Print the pass/fail table of a course's lab, for a run.")] = None,
+    layout: Annotated[str, typer.Option(help="Read the records as this layout, where their keys do not tell.")] = "",
+    columns: Annotated[str, typer.Option(help="What columns mean: prompt=question,completion=answer.")] = "",
     out: Annotated[Path | None, typer.Option(help="Write audit.html and audit.json to this folder.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the page to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with every figure instead.")] = False,
@@ -57,7 +60,9 @@ def command(
     templating = _templating(tokenizer, chat_template)
     name = tokenizer_title(tokenizer, templating.tokenizer.name) if templating else ""
     progress = _show if live else lambda _: None
-    found = audit(targets_of(targets), templating, tokenizer_name=name, max_length=max_length, progress=progress)
+    found = audit(
+        targets_of(targets, reading_of(layout, columns)), templating, tokenizer_name=name, max_length=max_length, progress=progress
+    )
     if live:
         print("\r\033[K", end="", file=sys.stderr)
     criteria = _criteria(run, found) if run else ()

@@ -15,17 +15,22 @@ from gen.gate_file import GateCounts, gate_file
 from gen.parts import build_parts
 from gen.pipeline import NamedGate
 from gen.recipe import DEFAULT_GATES, load
+from gen.records import reading_of
 
 EXIT_DONE, EXIT_UNREADABLE_LINES = 0, 1
 
 
 def command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON Lines, plain or gzip; its shape is found out.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Any dataset: JSON Lines, JSON, Parquet, CSV, a saved folder, hub:owner/name.")
+    ],
     out: Annotated[Path, typer.Option(help="The folder for accepted.jsonl, rejected.jsonl and unreadable.jsonl.")],
     recipe: Annotated[Path | None, typer.Option(help="Take the gates of this recipe.")] = None,
     gates: Annotated[str, typer.Option(help="Take these gates, names separated by commas, with their defaults.")] = "",
     without: Annotated[str, typer.Option(help="Leave these gates out, names separated by commas.")] = "",
     language: Annotated[str, typer.Option(help="The language that the language gate wants.")] = "en",
+    layout: Annotated[str, typer.Option(help="Read the records as this layout, where their keys do not tell.")] = "",
+    columns: Annotated[str, typer.Option(help="What columns mean: prompt=question,completion=answer.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> int:
     """Put any dataset through the gates. By default the whole offline chain runs, and duplicates are told by the user's turn.
@@ -36,10 +41,8 @@ def command(
         raise InputError("give --recipe or --gates, not both")
     chain = _of_recipe(recipe) if recipe is not None else _named(_split(gates) or list(DEFAULT_GATES), language)
     chain = _without(chain, _split(without))
-    if file.is_dir():
-        raise InputError(f"{file} is a folder: name a file in it")
     live = sys.stderr.isatty() and not as_json
-    counts = gate_file(file, out, chain, progress=_show if live else lambda _: None)
+    counts = gate_file(file, out, chain, reading=reading_of(layout, columns), progress=_show if live else lambda _: None)
     if live:
         print("\r\033[K", end="", file=sys.stderr)
     print(json.dumps(_as_json(counts, out)) if as_json else _closing(counts, out))

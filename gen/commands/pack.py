@@ -17,6 +17,7 @@ from rich.text import Text
 from gen import plugins
 from gen.approval import card_of, refuse_without_card, require_approval
 from gen.card import UsageRight
+from gen.containers import is_dataset, is_hub, stem_of
 from gen.errors import InputError, RecipeError
 from gen.exporters.packed import Packed, PackReport
 from gen.figures.wording import many
@@ -25,7 +26,7 @@ from gen.ledger import read_only
 from gen.markup import visible
 from gen.pack_options import DEFAULT_MAX_LENGTH, SHIPPED_TOKENIZER, packing_options, tokenizer_title
 from gen.pack_source import EVERY_SPLIT, DatasetFile, run_samples
-from gen.records import Unreadable
+from gen.records import Reading, Unreadable, reading_of
 from gen.run_folder import exclusive, open_ledger
 from gen.templates.packed_look import LEGEND, first_row, look
 from gen.templates.packed_set import Layout
@@ -55,7 +56,7 @@ class _Source:
 
 
 def command(
-    target: Annotated[Path, typer.Argument(metavar="RUN|FILE", help="A run's folder, or JSON Lines in any shape, plain or gzip.")],
+    target: Annotated[Path, typer.Argument(metavar="RUN|FILE", help="A run's folder, any dataset, or hub:owner/name.")],
     tokenizer: Annotated[str, typer.Option(help="A name on the Hub, a folder, or `shipped`: that of the model to be trained.")],
     max_length: Annotated[int, typer.Option(min=2, help="Tokens in a row. A longer sample is left out, never cut.")] = DEFAULT_MAX_LENGTH,
     out: Annotated[Path | None, typer.Option(help="The set's folder; RUN/packed or FILE-packed when left out.")] = None,
@@ -67,6 +68,8 @@ def command(
     train_on: Annotated[TrainOn, typer.Option(help="Learn every answer of a conversation, or its last.")] = "all",
     special_tokens: Annotated[SpecialTokens, typer.Option(help="A control token in a text: keep it as text, or leave it out.")] = "as_text",
     layout: Annotated[Layout, typer.Option(help="Packed rows; padded to full length; or one example a row.")] = "packed",
+    records: Annotated[str, typer.Option("--records", help="Read a file's records as this layout, where their keys do not tell.")] = "",
+    columns: Annotated[str, typer.Option(help="What a file's columns mean: prompt=question,completion=answer.")] = "",
     seed: Annotated[int, typer.Option(help="Orders the rows, and draws the samples to check.")] = 0,
     day: Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Today, for templates that ask.")] = None,
     check: Annotated[int, typer.Option(min=0, max=MAX_CHECKED, help="Write template-check.html with this many samples.")] = 0,
@@ -89,7 +92,13 @@ def command(
         "day": day.date() if day else None,
     }
     exporter = _exporter(options)
-    with _source(target, split, approval, elsewhere=out is not None and not out.resolve().is_relative_to(target.resolve())) as source:
+    with _source(
+        target,
+        split,
+        approval,
+        reading_of(records, columns),
+        elsewhere=out is not None and not out.resolve().is_relative_to(target.resolve()),
+    ) as source:
         folder = out or source.out
         report = _write(exporter, source, folder)
         if source.unreadable:
@@ -107,17 +116,18 @@ def command(
 
 
 @contextmanager
-def _source(target: Path, split: str | None, approval: UsageRight | None, *, elsewhere: bool) -> Iterator[_Source]:
+def _source(target: Path, split: str | None, approval: UsageRight | None, reading: Reading, *, elsewhere: bool) -> Iterator[_Source]:
     """The samples to pack; a run's folder is held as long as they are read and the set is written, unless nobody can write in it."""
-    if not target.is_dir():
-        if not target.exists():
+    if is_dataset(target):
+        if not is_hub(target) and not target.exists():
             raise InputError(f"no such run folder or file: {target}")
         if split is not None:
             raise InputError(f"--split {split}: only a run has splits, {target} is a file")
         if approval is not None:
             refuse_without_card(target, approval)
-        file = DatasetFile(target)
-        yield _Source(str(target), file.samples, target.with_name(f"{_stem(target)}-packed"), file)
+        file = DatasetFile(target, reading)
+        folder = Path() if is_hub(target) else target.parent
+        yield _Source(str(target), file.samples, folder / f"{stem_of(target)}-packed", file)
         return
     chosen = split or "train"
     ledger = open_ledger(target, to_read=elsewhere)
@@ -227,11 +237,6 @@ def _as_json(report: PackReport, source: _Source, folder: Path, page: Path | Non
         "unreadable_lines": [one.line for one in source.unreadable],
         "template_check": str(page) if page else None,
     }
-
-
-def _stem(file: Path) -> str:
-    name = file.name.removesuffix(".gz")
-    return Path(name).stem or "dataset"
 
 
 def _today() -> date:

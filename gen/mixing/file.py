@@ -32,12 +32,15 @@ class _Line(BaseModel):
 class DatasetLine(_Line):
     """One dataset. `path` is a file, a folder with train/validation/test.jsonl or a run's folder, meant from the mix file's folder.
     `weight` counts with `method: ratio`. `human` says whether people wrote it. `split` puts a whole file into one split, where all of it
-    then stands once; `anew` divides a folder's records again, which else stay in the split of their file."""
+    then stands once; `anew` divides a folder's records again, which else stay in the split of their file. `layout` and `columns` say how to
+    read records whose keys do not tell, as the options of these names do."""
 
     path: Annotated[str, Field(min_length=1)]
     weight: Positive | None = None
     human: bool | None = None
     split: Pin | None = None
+    layout: str = ""
+    columns: str = ""
 
     @property
     def held_out(self) -> bool:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gen import plugins
+from gen.containers import is_dataset, is_hub, is_saved_folder, split_files
 from gen.errors import InputError
 from gen.mixing.file import DatasetLine, MixFile
 from gen.recipe import SPLITS
-from gen.records import Record, Unreadable, read_records
+from gen.records import Record, Unreadable, read_records, reading_of
 from gen.simulated import of_simulated_run
 from gen.types import Provenance, Sample
 
@@ -67,22 +68,24 @@ def read_datasets(mix: MixFile, progress: Callable[[str, int], None]) -> list[Da
 
 def prompts_of(path: Path) -> Iterator[Record | Unreadable]:
     """The records of a file to check against. Raises InputError when it cannot be read."""
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: name a file in it")
     yield from read_records(path)
 
 
 def _read(name: str, line: DatasetLine, mix: MixFile, progress: Callable[[str, int], None]) -> Dataset:
     dataset = Dataset(name, line)
-    usable = plugins.build("gates", "schema", {})
-    simulated, seen = of_simulated_run(mix.folder / line.path), set[str]()
-    for split, path in _files(mix.folder / line.path, line):
+    usable, reading = plugins.build("gates", "schema", {}), reading_of(line.layout, line.columns)
+    place = Path(line.path) if is_hub(Path(line.path)) else mix.folder / line.path
+    simulated, seen = not is_hub(place) and of_simulated_run(place), set[str]()
+    for split, path in _files(place, line):
         dataset.files.append((path.name, _sha256(path)))
         pinned = split if line.split is None else "" if line.split == "anew" else line.split
-        for record in read_records(path):
+        for record in read_records(path, reading):
             if isinstance(record, Unreadable):
                 dataset.unreadable += 1
                 dataset.unreadable_lines += [f"{path.name}:{record.line}"] if len(dataset.unreadable_lines) < _LINES_NAMED else []
+                continue
+            if record.untrainable[0]:
+                dataset.left_out[record.untrainable[0]] += 1
                 continue
             verdict = usable.check(record.sample)
             if not verdict.keep:
@@ -97,13 +100,12 @@ def _read(name: str, line: DatasetLine, mix: MixFile, progress: Callable[[str, i
 
 def _files(path: Path, line: DatasetLine) -> list[tuple[str, Path]]:
     """(split, file) of a dataset; no split for a file by itself."""
-    if not path.exists():
+    if not is_hub(path) and not path.exists():
         raise InputError(f"no such file or folder: {path}")
-    if not path.is_dir():
+    if is_dataset(path):
         return [("", path)]
     folder = path / "sft" if (path / "run.db").is_file() else path
-    found = [(split, folder / f"{split}{ending}") for split in SPLITS for ending in (".jsonl", ".jsonl.gz")]
-    files = [(split, file) for split, file in found if file.is_file()]
+    files = split_files(folder, SPLITS)
     if not files:
         raise InputError(f"{folder} holds no train.jsonl, validation.jsonl or test.jsonl: name a file in it")
     if line.split not in (None, "anew"):
@@ -131,6 +133,10 @@ def _named(record: Record, prefix: str, seen: set[str], by: str, *, simulated: b
 
 
 def _sha256(path: Path) -> str:
+    if is_hub(path):
+        return ""
+    if is_saved_folder(path):
+        return hashlib.sha256("".join(_sha256(file) for file in sorted(path.iterdir()) if file.is_file()).encode()).hexdigest()
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

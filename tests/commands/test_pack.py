@@ -127,7 +127,7 @@ def test_a_file_of_any_shape_is_packed_and_unreadable_lines_are_named(tmp_path: 
         {"prompt": "Why?", "completion": "Because."},
     )
     assert call(["pack", str(file), "--tokenizer", "shipped"]) == 1
-    assert "2 unreadable lines: 2 (invalid_json), 4 (unknown_shape); all of them in" in capsys.readouterr().out
+    assert "2 unreadable lines: 2 (invalid_json), 4 (no_turns); all of them in" in capsys.readouterr().out
     out = tmp_path / "mixed-packed"
     assert [(line["line"], line["reason"]) for line in lines(out / "unreadable.jsonl")] == [(2, "invalid_json"), (4, "unknown_shape")]
     facts = json.loads((out / "pack.json").read_text(encoding="utf-8"))
