@@ -26,6 +26,8 @@ from gen.folding import fold
 
 BANDS, ROWS = 25, 5
 MAX_CHARS = 50_000  # characters of one text that make its set: some 8,000 words
+_HALF = np.uint64(32)
+_LABEL_FACTOR = 0x9E3779B97F4A7C15  # odd: 2^64 over the golden ratio
 _SEED = 20_250  # of the random hash functions: another value makes another, equally good index
 
 _PENDING = 256  # newest texts of an index, compared one by one until they are sorted in
@@ -60,9 +62,17 @@ class Scheme:
     bands: int = BANDS
     rows: int = ROWS
 
+    def sketch(self, hashes: NDArray[np.uint64], label: int = 0) -> tuple[NDArray[np.uint16], NDArray[np.uint32]]:
+        """The signature (its lower 16 bits) and bucket keys of one set, as `signatures` and `keys` make them of many. The label, 64 bits,
+        is mixed in, so equal keys mean the same label too."""
+        factors, mixers, offsets = _functions(self.bands, self.rows)
+        minima = np.multiply.outer(hashes, factors).min(axis=0) >> _HALF
+        sums = minima.reshape(self.bands, self.rows) @ mixers + offsets + np.uint64(label * _LABEL_FACTOR % 2**64)
+        return minima.astype(np.uint16), (sums >> _HALF).astype(np.uint32)
+
     def signatures(self, hashes: NDArray[np.uint64], starts: Positions) -> NDArray[np.uint32]:
         """Signatures (sets × bands·rows) of sets given as the word hashes of all of them, end to end, and where each begins."""
-        factors, _ = _functions(self.bands, self.rows)
+        factors, _, _ = _functions(self.bands, self.rows)
         ends = np.append(starts[1:], len(hashes))
         signatures = np.empty((len(starts), self.bands * self.rows), np.uint32)
         first = 0
@@ -70,15 +80,15 @@ class Scheme:
             last = max(first + 1, int(np.searchsorted(ends, starts[first] + _WORDS_AT_ONCE, "right")))
             products = hashes[starts[first] : ends[last - 1], None] * factors
             minima = np.minimum.reduceat(products, starts[first:last] - starts[first], axis=0)
-            signatures[first:last] = minima >> np.uint64(32)
+            signatures[first:last] = minima >> _HALF
             first = last
         return signatures
 
     def keys(self, signatures: NDArray[np.uint32]) -> NDArray[np.uint32]:
         """Bucket keys (sets × bands); the band is mixed in, so equal keys mean the same band."""
-        _, mixers = _functions(self.bands, self.rows)
+        _, mixers, offsets = _functions(self.bands, self.rows)
         grouped = signatures.reshape(len(signatures), self.bands, self.rows).astype(np.uint64)
-        return np.asarray(_mixed((grouped * mixers).sum(axis=2) + np.arange(self.bands, dtype=np.uint64)) >> np.uint64(32), np.uint32)
+        return np.asarray(((grouped * mixers).sum(axis=2) + offsets) >> _HALF, np.uint32)
 
 
 class Index:
@@ -96,7 +106,7 @@ class Index:
         self._runs: list[tuple[NDArray[np.uint32], NDArray[np.uint32]]] = []
         self._pending: list[NDArray[np.uint32]] = []
         self._length = 0
-        self._last: tuple[frozenset[str], tuple[NDArray[np.uint16], NDArray[np.uint32]]] | None = None  # asked for, then added
+        self._last: tuple[frozenset[str], int, tuple[NDArray[np.uint16], NDArray[np.uint32]]] | None = None  # asked for, then added
 
     def __len__(self) -> int:
         return self._length
@@ -109,7 +119,7 @@ class Index:
 
     def add(self, words: Collection[str], label: int = 0) -> int:
         """Remember a set and return its position."""
-        signature, keys = self._sketch(words)
+        signature, keys = self._sketch(words, label)
         if self._length == len(self._signatures):
             self._signatures = np.resize(self._signatures, (self._length * 3 // 2, self._signatures.shape[1]))
             self._labels = np.resize(self._labels, self._length * 3 // 2)
@@ -123,28 +133,29 @@ class Index:
 
     def alike(self, words: Collection[str], at_least: float, label: int = 0) -> list[tuple[int, float]]:
         """Positions of the label's sets whose estimated Jaccard similarity is `at_least`, with the estimate, the most alike first."""
-        signature, keys = self._sketch(words)
-        found: list[NDArray[np.integer]] = [np.arange(self._length - len(self._pending), self._length)]
-        for run, positions in self._runs:
-            lows, highs = np.searchsorted(run, keys, "left"), np.searchsorted(run, keys, "right")
-            hits = np.flatnonzero(highs > lows)
-            found += [positions[max(lows[hit], highs[hit] - _MAX_BUCKET) : highs[hit]] for hit in hits]
-        candidates = np.concatenate(found).astype(np.int64)
-        candidates = np.unique(candidates[self._labels[candidates] == label])
-        estimates = np.count_nonzero(self._signatures[candidates] == signature, axis=1) / len(signature)
-        order = np.lexsort((candidates, -estimates))
-        order = order[estimates[order] >= at_least]
-        return list(zip(candidates[order].tolist(), estimates[order].tolist(), strict=True))
+        signature, keys = self._sketch(words, label)
+        sorted_in = self._length - len(self._pending)
+        newest = np.flatnonzero(self._labels[sorted_in : self._length] == label) + sorted_in
+        found = [held for run in self._runs for held in _in_buckets(run, keys)]
+        if found:
+            candidates = np.unique(np.concatenate(found)).astype(np.int64)  # a label may share a key with another by chance
+            candidates = np.concatenate([candidates[self._labels[candidates] == label], newest])
+        else:
+            candidates = newest
+        if not len(candidates):
+            return []
+        matches = _matches(self._signatures[candidates], signature)
+        alike = np.flatnonzero(matches >= _fewest(len(signature), at_least))
+        pairs = zip(candidates[alike].tolist(), (matches[alike] / len(signature)).tolist(), strict=True)
+        return sorted(pairs, key=_most_alike_first)
 
-    def _sketch(self, words: Collection[str]) -> tuple[NDArray[np.uint16], NDArray[np.uint32]]:
-        if self._last is None or self._last[0] is not words:
-            hashes = np.fromiter(map(_word_hash, words), np.uint64, len(words))
-            signatures = self._scheme.signatures(hashes, np.zeros(1, np.int64))
-            sketch = signatures[0].astype(np.uint16), self._scheme.keys(signatures)[0]
+    def _sketch(self, words: Collection[str], label: int) -> tuple[NDArray[np.uint16], NDArray[np.uint32]]:
+        if self._last is None or self._last[0] is not words or self._last[1] != label:
+            sketch = self._scheme.sketch(np.fromiter(map(_word_hash, words), np.uint64, len(words)), label)
             if not isinstance(words, frozenset):  # the caller may change it
                 return sketch
-            self._last = (words, sketch)
-        return self._last[1]
+            self._last = (words, label, sketch)
+        return self._last[2]
 
     def _sort_in(self) -> None:
         owners = np.repeat(np.arange(self._length - len(self._pending), self._length, dtype=np.uint32), self._scheme.bands)
@@ -283,16 +294,46 @@ def _portions(pairs: Iterator[tuple[Positions, Positions]], size: int) -> Iterat
         yield np.concatenate([one for one, _ in held]), np.concatenate([other for _, other in held])
 
 
+def _in_buckets(run: tuple[NDArray[np.uint32], NDArray[np.uint32]], keys: NDArray[np.uint32]) -> list[NDArray[np.uint32]]:
+    """The positions that a sorted run holds under each of the keys that it has; of a full bucket the newest."""
+    held, positions = run
+    lows = held.searchsorted(keys)
+    hits = held.take(lows, mode="clip") == keys
+    if not hits.any():
+        return []
+    highs = held.searchsorted(keys[hits], "right").tolist()
+    return [positions[max(low, high - _MAX_BUCKET) : high] for low, high in zip(lows[hits].tolist(), highs, strict=True)]
+
+
+def _matches(signatures: NDArray[np.uint16], signature: NDArray[np.uint16]) -> NDArray[np.unsignedinteger]:
+    """How many of the minima each signature shares with the one given."""
+    equal = (signatures == signature).view(np.uint8)
+    return np.asarray(np.add.reduce(equal, axis=1, dtype=np.uint8 if len(signature) < 256 else np.uint16))
+
+
+def _most_alike_first(pair: tuple[int, float]) -> tuple[float, int]:
+    return -pair[1], pair[0]
+
+
+@lru_cache(maxsize=64)
+def _fewest(size: int, at_least: float) -> int:
+    """How many of `size` minima have to be shared for an estimate of `at_least`."""
+    return next((count for count in range(size + 1) if count / size >= at_least), size + 1)
+
+
 def _sorted_run(keys: NDArray[np.uint32], owners: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     order = np.argsort(keys, kind="stable")  # a merge of two sorted runs costs linear time this way
     return keys[order], owners[order]
 
 
 @lru_cache(maxsize=8)
-def _functions(bands: int, rows: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Odd multipliers: one for each hash function, and one for each row to mix a band's minima into a key."""
-    odd = np.random.Generator(np.random.PCG64(_SEED)).integers(0, 2**63, bands * rows + rows, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-    return odd[: bands * rows], odd[bands * rows :]
+def _functions(bands: int, rows: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64]]:
+    """Odd multipliers: one for each hash function, one for each row to mix a band's minima into a key; and what is added for each band.
+
+    The upper half of such a sum of products is a universal hash (Dietzfelbinger et al. 1997): as good as any for telling keys apart."""
+    size = bands * rows
+    odd = np.random.Generator(np.random.PCG64(_SEED)).integers(0, 2**63, size + rows + bands, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    return odd[:size], odd[size : size + rows], odd[size + rows :]
 
 
 def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -14,8 +14,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from rapidfuzz.distance import OSA
 
@@ -28,6 +30,7 @@ SHORTEST_SLIP = 4  # letters: below it one edit makes another word (cat, car)
 LONG_WORD = 6  # letters: from here on two swaps of neighbouring letters still are the same word
 WORDS_PER_SLIP = 5  # one slip in so many words, and two, are looked for, at most MAX_SLIPS; more are another text, not slips
 MAX_SLIPS = 64
+_PIECE_CHARS = 32  # longer pieces between white space are rare and not worth remembering
 
 _FUNCTION = """a an the this that these those it its of in on at by for from to with about into as and or but if then than so such is are
  was were be been being am do does did done have has had having will would shall should can could may might must i me my you your yours we
@@ -87,7 +90,8 @@ _SPELLED = {word: str(value) for value, word in enumerate(_TWO_TO_TWELVE.split()
 _HEADING = re.compile(
     r"^[#>*\s]{0,12}(?:task|instruction|question|prompt|problem|request|query|q)s?[*\s]{0,4}[:.]?[*\s]{0,4}$|^[*\s]{0,4}q:", re.I | re.M
 )
-_SENTENCE = re.compile(r"(?<=[.!?])[\"')*\]]{0,3}\s")
+_SENTENCE = re.compile(r"[.!?]([\"')*\]]{0,3}\s)")
+_MAY_COUNT = re.compile(r"^[-+*/^<>=]|[\d)\]x-z][-+*/^<>=]|-\d")  # what has it between two spaces may be a sign, or an operator with both
 _TOKEN = re.compile(
     r"(?P<sign>(?<![\w)\]])-(?=\d))?"
     r"(?:\d{1,30}(?:,\d{3}){0,10}(?:\.\d{1,20})?(?![^\W_])"
@@ -135,11 +139,11 @@ def unpack(packed: bytes) -> Reading:
 def read(text: str) -> Reading:
     """Read what a text asks for. Any text has a reading, an empty one too."""
     plain = _plain(text[:MAX_CHARS])
-    sentences = [_tokens(sentence) for sentence in _SENTENCE.split(plain)]
-    told = [tokens for tokens in sentences if any(word and word not in _IDLE for word, _, _ in tokens)] or sentences
-    words = [word for tokens in told for word, _, _ in tokens if word]
-    names = {word for tokens in told for word, capital, _ in tokens if capital and _canonical(word)}
-    figures = tuple(found for tokens in told if (found := tuple(figure for _, _, figure in tokens if figure)))
+    sentences = [_said(sentence) for sentence in _sentences(plain)]
+    told = [one for one in sentences if not _IDLE.issuperset(one.words)] or sentences
+    words = [word for one in told for word in one.words]
+    names = {word for one in told for word in one.names if _canonical(word)}
+    figures = tuple([tuple(one.figures) for one in told if one.figures])
     if len(text) > MAX_CHARS:
         figures += ((f"{_digest(text[MAX_CHARS:]):x}",),)
     if not words:
@@ -208,19 +212,69 @@ def _plain(text: str) -> str:
     return _HEADING.sub(" ", text)
 
 
-def _tokens(sentence: str) -> list[tuple[str, bool, str]]:
-    """(word, written with a capital inside the sentence, figure or "") in reading order; an operator has no word."""
-    found, first = [], True
-    for match in _TOKEN.finditer(sentence):
-        if operator := match["operator"]:
-            found.append(("", False, operator))
-            continue
+def _sentences(plain: str) -> list[str]:
+    """The text cut after each end mark that white space follows, quotation marks and brackets between them left out."""
+    cuts = [match.span(1) for match in _SENTENCE.finditer(plain)]
+    starts, ends = [0, *(end for _, end in cuts)], [*(start for start, _ in cuts), len(plain)]
+    return [plain[start:end] for start, end in zip(starts, ends, strict=True)]
+
+
+class _Said(NamedTuple):
+    """In reading order: words, those of them that are written with a capital, figures and operators; and whether the first word has one."""
+
+    words: Sequence[str]
+    names: Sequence[str]
+    figures: Sequence[str]
+    capital_first: bool
+
+
+def _said(sentence: str) -> _Said:
+    """What a sentence consists of; `names` leaves out its first word. Only operators and signs look beyond white space, so without them
+    each piece is read by itself, and remembered."""
+    words: list[str] = []
+    names: list[str] = []
+    figures: list[str] = []
+    for text in sentence.split():
+        piece = _piece(text) if len(text) <= _PIECE_CHARS else _read_piece(text)
+        if piece is None:
+            whole = _tokenised(sentence)
+            return whole._replace(names=whole.names[whole.capital_first :])
+        found, capitalised, counted, capital_first = piece
+        if capitalised:
+            names += capitalised[1:] if capital_first and not words else capitalised
+        words += found
+        if counted:
+            figures += counted
+    return _Said(words, names, figures, capital_first=False)
+
+
+def _read_piece(text: str) -> _Said | None:
+    """What a piece without white space consists of; None where that depends on its neighbours."""
+    return None if _MAY_COUNT.search(text) else _tokenised(text)
+
+
+_piece = lru_cache(maxsize=32_768)(_read_piece)
+
+
+def _tokenised(text: str) -> _Said:
+    words: list[str] = []
+    names: list[str] = []
+    figures: list[str] = []
+    capital_first = False
+    for match in _TOKEN.finditer(text):
         token = match[0]
+        if match.lastgroup == "operator":
+            figures.append(match["operator"])
+            continue
         word = token.casefold()
         figure = word.replace(",", "") if not word.isalpha() and any(map(str.isdigit, word)) else _SPELLED.get(word, "")
-        found.append((figure or word, not first and token[0].isupper(), figure))
-        first = False
-    return found
+        if token[0].isupper():
+            capital_first = capital_first or not words
+            names.append(figure or word)
+        words.append(figure or word)
+        if figure:
+            figures.append(figure)
+    return _Said(tuple(words), tuple(names), tuple(figures), capital_first)
 
 
 @lru_cache(maxsize=65_536)
