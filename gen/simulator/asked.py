@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from json_repair import repair_json
@@ -59,6 +59,8 @@ _AGAIN = re.compile(
     r"(?:last|previous) (?:attempt|answer|version|reply)|try again|refused before",
     re.I,
 )
+# The turn that tells a model why its last reply could not be used: it asks for the same once more.
+_CORRECTED = re.compile(r"\b(?:could not be (?:read|used|parsed)|is not valid JSON|reply again)\b", re.I)
 _SAFETY = re.compile(r"unsafe content categories|'safe' or 'unsafe'|\"safe\" or \"unsafe\"", re.I)
 _RANGE = re.compile(
     rf"\b(-?\d{{1,3}}(?:\.\d)?)\s{{0,2}}(?:to|-|–|and|through)\s{{0,2}}(\d{{1,3}}(?:\.\d)?)\b(?!\s{{0,2}}(?:words|sentences|{_NOUN}))", re.I
@@ -101,6 +103,9 @@ class Asked:
 
 def read(messages: Sequence[Message], *, schema: Json = None, json_mode: bool = False, model: str = "") -> Asked:
     """What `messages` ask for. `schema` is the JSON schema of the reply, where the request gave one."""
+    asked = corrected(messages)
+    if asked:
+        return replace(read(asked, schema=schema, json_mode=json_mode, model=model), again=True)
     user = next((message.content for message in reversed(messages) if message.role == "user"), "")
     system = "\n".join(message.content for message in messages if message.role in ("system", "developer"))
     sections = take_apart(user)
@@ -136,6 +141,13 @@ def read(messages: Sequence[Message], *, schema: Json = None, json_mode: bool = 
         again=bool(_AGAIN.search(frame)),
         simple=bool(re.search(r"\b(?:simple|short|plain|one sentence)\b", asking, re.I)),
     )
+
+
+def corrected(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The conversation up to the request that a correction turn at its end is about; empty when there is none."""
+    if len(messages) < 3 or [message.role for message in messages[-2:]] != ["assistant", "user"]:
+        return ()
+    return tuple(messages[:-2]) if _CORRECTED.search(messages[-1].content[:2000]) else ()
 
 
 def skeleton(frame: str) -> Json:

@@ -36,6 +36,7 @@ DEFAULT_FLAWS: Mapping[str, float] = MappingProxyType(
         "unsafe": 0.01,  # instructions: a request that a moderation endpoint flags
     }
 )
+BATCH_FAULTS = ("item_error", "item_expired", "failed", "expired")
 FAULTS = ("rate_limit", "server_error", "overloaded", "reset", "hang", "truncated_body", "invalid_json")
 
 
@@ -45,7 +46,9 @@ class SimulatorOptions:
     enforced with 429 over a bucket of `burst_seconds`. `rate_limit_first` is how many 429s each distinct request gets before its first
     success, `retry_after_seconds` what they and the fault `rate_limit` say. A hanging request is answered after `hang_seconds`.
     Latency is `latency_ms` plus a lognormal share of `jitter_ms` (median 1, sigma `jitter_sigma`: 0.5 is mild, 1.5 a heavy tail).
-    `api_key` and `models` are checked only when given; a prompt longer than `context_tokens` or holding `reject_containing` gets a 400."""
+    `api_key` and `models` are checked only when given; a prompt longer than `context_tokens` or holding `reject_containing` gets a 400.
+    A batch is over after `batch_seconds`; of `batch_faults`, `item_error` and `item_expired` are shares of requests, drawn anew with each
+    batch, and `failed` and `expired` shares of whole batches."""
 
     seed: int = 0
     flaws: Mapping[str, float] = field(default_factory=lambda: DEFAULT_FLAWS)
@@ -63,13 +66,17 @@ class SimulatorOptions:
     api_key: str | None = field(default=None, repr=False)
     models: tuple[str, ...] = ()
     context_tokens: int = 128_000
+    batch_seconds: float = 0.0
+    batch_faults: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "flaws", MappingProxyType(_rates("flaws", self.flaws, list(DEFAULT_FLAWS))))
         object.__setattr__(self, "faults", MappingProxyType(_rates("faults", self.faults, list(FAULTS))))
+        batch_faults = _rates("batch_faults", self.batch_faults, list(BATCH_FAULTS))
+        object.__setattr__(self, "batch_faults", MappingProxyType(batch_faults))
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise RecipeError(f"must be a whole number, got {self.seed!r}", key="seed")
-        for name in ("latency_ms", "jitter_ms", "jitter_sigma", "retry_after_seconds", "hang_seconds"):
+        for name in ("latency_ms", "jitter_ms", "jitter_sigma", "retry_after_seconds", "hang_seconds", "batch_seconds"):
             _number(name, getattr(self, name), at_least=0)
         for name in ("requests_per_minute", "tokens_per_minute"):
             if getattr(self, name) is not None:

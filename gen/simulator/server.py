@@ -8,36 +8,36 @@ from __future__ import annotations
 import socket
 import struct
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
 
 import orjson
 from aiohttp import web
 
 from gen.errors import InputError
 from gen.simulator import wire_anthropic, wire_openai
+from gen.simulator.batch_routes import BatchRoutes, is_anthropic, key_of
+from gen.simulator.batches import Batches
 from gen.simulator.marks import DRAW_HEADER, HEADER, MODEL_PREFIX
 from gen.simulator.options import SimulatorOptions
+from gen.simulator.routes import ROUTES, Route
 from gen.simulator.service import Service
-from gen.simulator.tokens import count_tokens
-from gen.simulator.vectors import as_base64, dimensions_of, embed
-from gen.simulator.wire import Ask, Problem, content_key, invalid, text_of
+from gen.simulator.wire import Ask, Problem, invalid
 from gen.types import Json
 
-_MAX_BODY = 64 * 2**20
+_MAX_BODY = 256 * 2**20
 _RESET = 0  # the status under which a reset connection is counted
 _MODELS = ("simulated-writer", "simulated-critic")
 _MODERATION = "omni-moderation-latest"  # the one route on which the model may be left out
-_Parse = Callable[[Mapping[str, Any], str | None], Ask | Problem]
 
 
 class Server:
     """A running simulator. `counts[(route, status)]` is how many requests got that status, 0 for a connection that was reset;
-    `peak_in_flight` is how many were open at once."""
+    `peak_in_flight` is how many were open at once. `batches.asked` counts what was asked in batches, by content."""
 
     def __init__(self, options: SimulatorOptions) -> None:
         self.service = Service(options)
+        self.batches = Batches(self.service)
         self.counts: Counter[tuple[str, int]] = Counter()
         self.peak_in_flight = 0
         self.base_url = ""
@@ -47,57 +47,15 @@ class Server:
     def application(self) -> web.Application:
         """The aiohttp application with all routes."""
         app = web.Application(client_max_size=_MAX_BODY)
-        app.router.add_post("/v1/chat/completions", self._chat)
-        app.router.add_post("/v1/completions", self._completion)
-        app.router.add_post("/v1/messages", self._message)
-        app.router.add_post("/v1/embeddings", self._embeddings)
-        app.router.add_post("/v1/moderations", self._moderations)
+        for path in ROUTES:
+            app.router.add_post(path, self._answer)
+        BatchRoutes(self.service, self.batches, self._send, self._problem).add_to(app.router)
         app.router.add_get("/v1/models", self._models)
         app.router.add_route("*", "/{path:.*}", self._unknown)
         return app
 
-    async def _chat(self, request: web.Request) -> web.StreamResponse:
-        return await self._texts(request, wire_openai.parse_chat, wire_openai.chat_body)
-
-    async def _completion(self, request: web.Request) -> web.StreamResponse:
-        return await self._texts(request, wire_openai.parse_completion, wire_openai.completion_body)
-
-    async def _texts(self, request: web.Request, parse: _Parse, body_of: Callable[..., dict[str, Json]]) -> web.StreamResponse:
-        def reply(ask: Ask) -> tuple[dict[str, Json], int]:
-            spoken = self.service.speak(ask)
-            choices = [wire_openai.Choice(said.text, said.finish, said.tokens, _refused(ask, said.flaw)) for said in spoken]
-            input_tokens = count_tokens(ask.text)
-            return body_of(ask, choices, input_tokens), input_tokens + sum(said.tokens for said in spoken)
-
-        return await self._answer(request, parse, reply)
-
-    async def _message(self, request: web.Request) -> web.StreamResponse:
-        def reply(ask: Ask) -> tuple[dict[str, Json], int]:
-            said = self.service.speak(ask)[0]
-            stop = "max_tokens" if said.finish == "length" else "stop_sequence" if said.ended_by is not None else "end_turn"
-            tokens = (count_tokens(ask.text), said.tokens)
-            return wire_anthropic.message_body(ask, said.text, stop, said.ended_by, tokens), sum(tokens)
-
-        return await self._answer(request, wire_anthropic.parse_message, reply)
-
-    async def _embeddings(self, request: web.Request) -> web.StreamResponse:
-        def reply(ask: Ask) -> tuple[dict[str, Json], int]:
-            wanted, base64_wanted = ask.schema["dimensions"] or dimensions_of(ask.model), ask.schema["base64"]
-            vectors = [embed(text, wanted) for text in ask.prompts]
-            input_tokens = count_tokens(ask.text)
-            shown: list[Json] = [as_base64(vector) for vector in vectors] if base64_wanted else list(vectors)
-            return wire_openai.embeddings_body(ask.model, shown, input_tokens), input_tokens
-
-        return await self._answer(request, _parse_embeddings, reply)
-
-    async def _moderations(self, request: web.Request) -> web.StreamResponse:
-        def reply(ask: Ask) -> tuple[dict[str, Json], int]:
-            return wire_openai.moderations_body(ask.model, ask.prompts, ask.key), count_tokens(ask.text)
-
-        return await self._answer(request, _parse_moderations, reply)
-
     async def _models(self, request: web.Request) -> web.StreamResponse:
-        problem = self.service.refusal_to_serve(_key_of(request), (self.service.options.models or _MODELS)[0])
+        problem = self.service.refusal_to_serve(key_of(request), (self.service.options.models or _MODELS)[0])
         if problem is not None:
             return self._problem(request, problem)
         return self._send(request, 200, wire_openai.models_body(self.service.options.models or _MODELS))
@@ -105,24 +63,25 @@ class Server:
     async def _unknown(self, request: web.Request) -> web.StreamResponse:
         return self._problem(request, Problem(404, "invalid_request_error", f"Unknown request URL: {request.method} {request.path[:200]}"))
 
-    async def _answer(self, request: web.Request, parse: _Parse, reply: Callable[[Ask], tuple[dict[str, Json], int]]) -> web.StreamResponse:
-        """One request from its body to its reply; `reply` gives the body and the tokens used."""
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        """One request from its body to its reply."""
+        route = ROUTES[request.path]
         self._in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self._in_flight)
         try:
-            ask = self._read(request, await request.read(), parse)
+            ask = self._read(request, await request.read(), route)
             if isinstance(ask, Problem):
                 return self._problem(request, ask)
             problem, fault, reserved = await self.service.admit(ask.key, ask.text, ask.max_tokens)
             if problem is not None:
                 return self._problem(request, problem)
-            body, used = reply(ask)
+            body, used = route.reply(self.service, ask)
             self.service.settle(reserved, used)
             return await self._faulty(request, body, fault) if fault else self._send(request, 200, body)
         finally:
             self._in_flight -= 1
 
-    def _read(self, request: web.Request, payload: bytes, parse: _Parse) -> Ask | Problem:
+    def _read(self, request: web.Request, payload: bytes, route: Route) -> Ask | Problem:
         try:
             body = orjson.loads(payload)
         except orjson.JSONDecodeError:
@@ -132,14 +91,14 @@ class Server:
         model = body.setdefault("model", _MODERATION) if request.path == "/v1/moderations" else body.get("model")
         if not isinstance(model, str) or not model:
             return invalid("you must provide a model parameter", param="model")
-        refused = self.service.refusal_to_serve(_key_of(request), model.removeprefix(MODEL_PREFIX))
-        return refused if refused is not None else parse(body, request.headers.get(DRAW_HEADER))
+        refused = self.service.refusal_to_serve(key_of(request), model.removeprefix(MODEL_PREFIX))
+        return refused if refused is not None else route.parse(body, request.headers.get(DRAW_HEADER))
 
     def _problem(self, request: web.Request, problem: Problem) -> web.Response:
         headers: dict[str, str] = {}
         if problem.retry_after_seconds is not None:
             headers = {"retry-after": f"{problem.retry_after_seconds:.3f}", "retry-after-ms": f"{problem.retry_after_seconds * 1000:.0f}"}
-        anthropic = _is_anthropic(request)
+        anthropic = is_anthropic(request)
         body = wire_anthropic.error_body(problem, self._request_id()) if anthropic else wire_openai.error_body(problem)
         return self._send(request, problem.status, body, headers)
 
@@ -171,7 +130,7 @@ class Server:
 
     def _headers(self, request: web.Request) -> dict[str, str]:
         limits = self.service.limits
-        if _is_anthropic(request):
+        if is_anthropic(request):
             return {HEADER: "1", "request-id": self._request_id(), **limits.anthropic_headers()}
         return {HEADER: "1", "x-request-id": self._request_id(), "openai-processing-ms": "1", **limits.openai_headers()}
 
@@ -202,19 +161,6 @@ async def serve(options: SimulatorOptions, *, host: str = "127.0.0.1", port: int
         await runner.cleanup()
 
 
-def _refused(ask: Ask, flaw: str) -> bool:
-    return flaw == "refusal" and ask.schema is not None
-
-
-def _is_anthropic(request: web.Request) -> bool:
-    return request.path.startswith("/v1/messages")
-
-
-def _key_of(request: web.Request) -> str | None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return request.headers.get("x-api-key") or (token if scheme.lower() == "bearer" else None)
-
-
 def _reset(request: web.Request) -> None:
     """Ends the connection with a reset instead of an orderly close."""
     if request.transport is None:
@@ -223,30 +169,3 @@ def _reset(request: web.Request) -> None:
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     request.transport.abort()
-
-
-def _parse_embeddings(body: Mapping[str, Any], draw: str | None) -> Ask | Problem:
-    texts = _inputs(body)
-    if isinstance(texts, Problem):
-        return texts
-    dimensions = body.get("dimensions")
-    if dimensions is not None and (isinstance(dimensions, bool) or not isinstance(dimensions, int) or not 1 <= dimensions <= 8192):
-        return invalid("'dimensions' must be a whole number from 1 to 8192", param="dimensions")
-    shape = {"dimensions": dimensions, "base64": body.get("encoding_format") == "base64"}
-    return Ask(content_key(body, draw), str(body["model"]), prompts=texts, schema=shape, max_tokens=0)
-
-
-def _parse_moderations(body: Mapping[str, Any], draw: str | None) -> Ask | Problem:
-    texts = _inputs({"model": "", **body})
-    return texts if isinstance(texts, Problem) else Ask(content_key(body, draw), str(body["model"]), prompts=texts, max_tokens=0)
-
-
-def _inputs(body: Mapping[str, Any]) -> tuple[str, ...] | Problem:
-    given = body.get("input")
-    items = given if isinstance(given, list) else [given]
-    if items and all(isinstance(item, dict) for item in items):
-        joined = text_of(items)
-        items = [joined]
-    if not items or not all(isinstance(item, str) for item in items):
-        return invalid("'input' must be a text or a list of texts", param="input")
-    return tuple(items)

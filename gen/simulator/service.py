@@ -51,6 +51,10 @@ class Service:
             )
         return None
 
+    def unanswerable(self, ask: Ask) -> Problem | None:
+        """Why a request can never be answered, None when it can."""
+        return self._never(ask.text, count_tokens(ask.text), ask.max_tokens)
+
     async def admit(self, key: str, text: str, max_tokens: int | None) -> tuple[Problem | None, str, int]:
         """Whether a request may be answered now: (what is in the way, the wire fault to come, the tokens reserved).
 
