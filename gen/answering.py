@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gen.asking import Asking, Reply
+from gen.asking import Answered, Asking, Reply
+from gen.llm.structured import Unreadable
 from gen.prompts import load
 from gen.replies import parse_list
 from gen.second_chance import Feedback, change_for, feedback_for, sampling_for
-from gen.types import EMPTY, Json, Malformed, Message, Sample, Sampling, Task, Turn
+from gen.types import EMPTY, Json, Malformed, Message, Response, Sample, Sampling, Task, Turn
 
 MAX_INSTRUCTION_CHARACTERS = 8_000  # some 1,300 words: a longer "instruction" is a model that would not stop
 _AVOID_CHARACTERS = 1_000  # of a rejected instruction, shown so that the next one stays away from it
@@ -59,14 +60,15 @@ class Answering:
         return asking.sample(place, whole, [*before, reply], notes=notes)
 
 
-def instructions_in(asking: Asking, asked: Reply, count: int) -> list[str] | Malformed:
-    """Up to `count` instructions out of a list reply; a Malformed `unreadable_list` where it holds none."""
-    instructions = parse_list(asked.response.text)[:count]
-    if instructions:
-        return instructions
-    return asking.malformed(
-        0, "unreadable_list", text=asked.response.text, detail=f"finish reason {asked.response.finish_reason}", replies=[asked]
-    )
+async def ask_instructions(
+    asking: Asking, model: str, messages: Sequence[Message], *, count: int, part: str, prompt: str, sampling: Sampling, step: int = 0
+) -> Answered[list[str]] | Malformed:
+    """Up to `count` instructions in a list reply, corrected by the model where it holds none; a Malformed `unreadable_list` at last."""
+
+    def read(response: Response) -> list[str] | Unreadable:
+        return parse_list(response.text)[:count] or Unreadable("it holds no list of instructions")
+
+    return await asking.ask_for(read, model, messages, part=part, step=step, reason="unreadable_list", prompt=prompt, sampling=sampling)
 
 
 def after(failed: Malformed, replies: Sequence[Reply]) -> Malformed:

@@ -7,11 +7,15 @@ error that ends the whole run (invalid key, budget) passes through.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from gen.errors import ProviderError, ServiceStopped
+from gen.llm.structured import Unreadable, ask_structured
 from gen.types import EMPTY, Generate, Json, Malformed, Message, Provenance, Request, Response, Sample, Sampling, Task, digest
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,14 @@ class Reply:
     response: Response
     model: str
     prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Generic[Value]):
+    """What was read out of a reply, and all replies that led there: the last one is the one that was read."""
+
+    value: Value
+    replies: tuple[Reply, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +59,55 @@ class Asking:
     ) -> Reply | Malformed:
         """One reply. `part` names the step for accounting ("answer"); `position` is the candidate's place within the task: with `part` it
         decides the request's draw, so that equal prompts of one task are different draws, the same ones on every run."""
-        request = Request(
+        request = self._request(model, messages, part=part, step=step, position=position, raw=raw, sampling=sampling, schema=schema)
+        try:
+            return Reply(await self.generate(request), model, prompt)
+        except ServiceStopped:
+            raise
+        except ProviderError as error:
+            return self.malformed(position, error.reason, detail=str(error), gate="provider", model=model)
+
+    async def ask_for(
+        self,
+        read: Callable[[Response], Value | Unreadable],
+        model: str,
+        messages: Sequence[Message],
+        *,
+        part: str,
+        step: int,
+        reason: str,
+        position: int = 0,
+        prompt: str = "",
+        sampling: Sampling | None = None,
+        schema: str | None = None,
+    ) -> Answered[Value] | Malformed:
+        """What `read` makes of the reply; a reply that it cannot read is corrected by the model (`gen.llm.structured`). A Malformed with
+        `reason`, the last text and every reply on record where nothing helped."""
+        request = self._request(model, messages, part=part, step=step, position=position, sampling=sampling, schema=schema)
+        said = await ask_structured(self.generate, request, read)
+        replies = tuple(Reply(response, model, prompt) for response in said.replies)
+        if said.value is not None:
+            return Answered(said.value, replies)
+        if said.error is not None:
+            error = said.error
+            return self.malformed(position, error.reason, detail=str(error), gate="provider", replies=replies, model=model)
+        last = said.replies[-1]
+        detail = f"{said.problem}; finish reason {last.finish_reason}"
+        return self.malformed(position, reason, text=last.text, detail=detail, replies=replies)
+
+    def _request(
+        self,
+        model: str,
+        messages: Sequence[Message],
+        *,
+        part: str,
+        step: int,
+        position: int,
+        raw: str | None = None,
+        sampling: Sampling | None,
+        schema: str | None,
+    ) -> Request:
+        return Request(
             model=model,
             messages=tuple(messages) if raw is None else (),
             prompt=raw,
@@ -57,12 +117,6 @@ class Asking:
             purpose=f"{self.task.strategy}.{part}",
             step=step,
         )
-        try:
-            return Reply(await self.generate(request), model, prompt)
-        except ServiceStopped:
-            raise
-        except ProviderError as error:
-            return self.malformed(position, error.reason, detail=str(error), gate="provider", model=model)
 
     def sample(
         self,

@@ -1,8 +1,9 @@
 """Ask a judge's model for an opinion as JSON, and never take an unreadable one for a score.
 
-An opinion that cannot be read is asked for again: as another draw, with a sentence of ours that says what was wrong. What still cannot be
-read, or a call that failed for good, comes back as an Opinion without a value and with its reason. The model's own words are never put
-into the next prompt: an answer under judgement may have put them there.
+An opinion that cannot be read is asked for again, on the path of every structured reply (`gen.llm.structured`): as another draw, with a
+sentence of ours that says what was wrong, and at last from the start at another temperature. What still cannot be read, or a call that
+failed for good, comes back as an Opinion without a value and with its reason. The model's own words are never put into the next prompt: an
+answer under judgement may have put them there.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from gen.errors import ProviderError, ServiceStopped
+from gen.llm.structured import MAX_CORRECTIONS, ask_structured, fresh_start
+from gen.llm.structured import Unreadable as NotRead
 from gen.replies import parse_json
 from gen.types import Generate, Json, Message, Request, Response, Sample, digest
 
@@ -55,26 +57,33 @@ async def ask_opinion(
 ) -> Opinion[Value]:
     """One opinion, in at most 1 + `tries` draws. `request` makes the request from the draw's number and the problem of the one before
     (empty at first); `read` turns the reply's JSON into a value; `key` is a key that a readable reply holds once, so that a verdict
-    quoted from the judged text beside the judge's own is noticed.
+    quoted from the judged text beside the judge's own is noticed. From three tries on the last one starts afresh at another temperature.
 
     Raises ServiceStopped only.
     """
-    problem, simulated = "", False
-    asked: list[str] = []
-    for number in range(1 + tries):
-        try:
-            response = await generate(request(number, problem))
-        except ServiceStopped:
-            raise
-        except ProviderError as error:
-            return Opinion(None, f"no opinion: the call failed ({error.reason})", tuple(asked), simulated)
-        asked += [response.key] if response.key else []
-        simulated = simulated or response.simulated
+    starts_afresh = tries > MAX_CORRECTIONS
+
+    def found_in(response: Response) -> Value | NotRead:
         found = _read(response, read, key)
-        if not isinstance(found, Unreadable):
-            return Opinion(found, "", tuple(asked), simulated)
-        problem = found.problem
-    return Opinion(None, f"unreadable opinion: {problem}", tuple(asked), simulated)
+        return NotRead(found.problem) if isinstance(found, Unreadable) else found
+
+    said = await ask_structured(
+        generate,
+        request(0, ""),
+        found_in,
+        corrections=tries - 1 if starts_afresh else tries,
+        correct=lambda _first, _reply, problem, number: request(number, problem),
+        fresh=(lambda _first: _hotter(request(tries, ""))) if starts_afresh else None,
+    )
+    keys, simulated = tuple(reply.key for reply in said.replies if reply.key), any(reply.simulated for reply in said.replies)
+    if said.error is not None:
+        return Opinion(None, f"no opinion: the call failed ({said.error.reason})", keys, simulated)
+    return Opinion(said.value, f"unreadable opinion: {said.problem}" if said.problem else "", keys, simulated)
+
+
+def _hotter(request: Request) -> Request:
+    """The request at another temperature; its draw is its own already."""
+    return replace(fresh_start(request), draw=request.draw)
 
 
 def draw_of_opinion(*names: Json) -> int:

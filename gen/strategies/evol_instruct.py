@@ -12,25 +12,29 @@ evolution_empty.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
-from gen.answering import MAX_INSTRUCTION_CHARACTERS, Answering, after, feedback_of, instructions_in, second_attempt
+from gen.answering import MAX_INSTRUCTION_CHARACTERS, Answering, after, ask_instructions, feedback_of, second_attempt
 from gen.asking import Asking, Reply
 from gen.bounds import check_bounds
 from gen.errors import RecipeError
+from gen.llm.structured import Unreadable
 from gen.patterns.refusals import REFUSED_FROM, refusal_weight
 from gen.prompts import load
 from gen.replies import parse_json
 from gen.second_chance import Feedback, sampling_for
 from gen.text import count_words, words
-from gen.types import Generate, Json, Malformed, Pool, Sample, Sampling, Task, Turn
+from gen.types import Generate, Json, Malformed, Message, Pool, Response, Sample, Sampling, Task, Turn
+
+Value = TypeVar("Value")
 
 Operation = Literal["add_constraints", "deepen", "concretise", "add_reasoning", "complicate_input", "breadth"]
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 
+_ELIMINATED = {"equal": "no_gain", "broken": "evolution_broken"}  # verdict → reason
 STARTS_SHOWN = 8  # earlier starting instructions that a new one is to stay away from
 REFUSAL_WORDS = 80  # section 3.2: a reply that declines within 80 words could not be given
 _NOTED_CHARACTERS = 2_000  # of a starting instruction, kept with each of its descendants
@@ -151,27 +155,24 @@ class _Evolution:
         """A starting instruction of the topic."""
         inputs, prompt = self.asking.task.inputs, load("evol_instruct/first")
         messages = prompt.render(topic=self.asking.task.topic, count=1, examples=inputs.get("examples", ()), feedback=self.feedback)
-        reply = await self._ask(self.options.model, messages, "first", prompt.ref, Sampling(temperature=self.options.temperature))
-        if isinstance(reply, Malformed):
-            return reply
-        found = instructions_in(self.asking, reply, 1)
-        if isinstance(found, Malformed):
-            return found
-        self.start = found[0]
-        return found[0] if len(found[0]) <= MAX_INSTRUCTION_CHARACTERS else self._too_long(found[0])
+        sampling = Sampling(temperature=self.options.temperature)
+        asked = await ask_instructions(
+            self.asking, self.options.model, messages, count=1, part="first", prompt=prompt.ref, sampling=sampling
+        )
+        if isinstance(asked, Malformed):
+            return asked
+        self.replies = (*self.replies, *asked.replies)
+        (self.start,) = asked.value
+        return self.start if len(self.start) <= MAX_INSTRUCTION_CHARACTERS else self._too_long(self.start)
 
     async def _rewritten(self, before: str) -> str | Malformed:
         prompt = load(f"evol_instruct/{self.asking.task.inputs['operation']}")
         messages = prompt.render(topic=self.asking.task.topic, instruction=before, feedback=self.feedback)
         sampling = sampling_for(Sampling(temperature=self.options.temperature), self.asking.task.attempt)
-        reply = await self._ask(self.options.model, messages, "evolve", prompt.ref, sampling)
-        if isinstance(reply, Malformed):
-            return reply
-        value = parse_json(reply.response.text)
-        evolved = value.get("instruction") if isinstance(value, dict) else None
-        if not isinstance(evolved, str) or not evolved.strip():
-            return self._malformed("unreadable_rewrite", reply.response.text, f"finish reason {reply.response.finish_reason}")
-        return evolved.strip() if len(evolved) <= MAX_INSTRUCTION_CHARACTERS else self._too_long(evolved)
+        evolved = await self._ask(_rewrite_in, self.options.model, messages, "evolve", prompt.ref, sampling, reason="unreadable_rewrite")
+        if isinstance(evolved, Malformed):
+            return evolved
+        return evolved if len(evolved) <= MAX_INSTRUCTION_CHARACTERS else self._too_long(evolved)
 
     async def _eliminated(self, before: str, evolved: str) -> Malformed | None:
         """Why the evolution goes no further, before its answer is bought; what costs nothing is looked at first."""
@@ -183,16 +184,12 @@ class _Evolution:
         prompt = load("evol_instruct/eliminate")
         messages = prompt.render(instruction=before, evolved=evolved)
         judge = self.options.judge_model or self.options.model
-        reply = await self._ask(judge, messages, "eliminate", prompt.ref, Sampling(temperature=0.0))
-        if isinstance(reply, Malformed):
-            return reply
-        value = parse_json(reply.response.text)
-        opinion: Mapping[str, Any] = value if isinstance(value, dict) else {}
-        verdict, why = str(opinion.get("verdict", "")).strip().lower(), " ".join(str(opinion.get("reason", "")).split())[:300]
-        if verdict == "better":
-            return None
-        reason = {"equal": "no_gain", "broken": "evolution_broken"}.get(verdict, "unreadable_verdict")
-        return self._malformed(reason, evolved, why or f"finish reason {reply.response.finish_reason}")
+        coldly = Sampling(temperature=0.0)
+        opinion = await self._ask(_verdict_in, judge, messages, "eliminate", prompt.ref, coldly, reason="unreadable_verdict")
+        if isinstance(opinion, Malformed):
+            return opinion if opinion.gate == "provider" else replace(opinion, text=evolved)
+        verdict, why = opinion
+        return None if verdict == "better" else self._malformed(_ELIMINATED[verdict], evolved, why or f"the verdict is '{verdict}'")
 
     async def _answered(self, instruction: str, feedback: Feedback | None) -> Sample | Malformed:
         options = self.options
@@ -213,13 +210,24 @@ class _Evolution:
             return self._failed(item, instruction, "evolution_refused", f"declined in {count_words(answer)} words, below {REFUSAL_WORDS}")
         return item
 
-    async def _ask(self, model: str, messages: Any, part: str, prompt: str, sampling: Sampling) -> Reply | Malformed:
-        """One reply, remembered; the step is how many came before it."""
+    async def _ask(
+        self,
+        read: Callable[[Response], Value | Unreadable],
+        model: str,
+        messages: Sequence[Message],
+        part: str,
+        prompt: str,
+        sampling: Sampling,
+        *,
+        reason: str,
+    ) -> Value | Malformed:
+        """What was read out of a reply; all replies are remembered. The step is how many replies the candidate needs before it."""
         step = ("first", "evolve", "eliminate").index(part)
-        reply = await self.asking.ask(model, messages, part=part, step=step, prompt=prompt, sampling=sampling)
-        if isinstance(reply, Reply):
-            self.replies = (*self.replies, reply)
-        return reply
+        asked = await self.asking.ask_for(read, model, messages, part=part, step=step, reason=reason, prompt=prompt, sampling=sampling)
+        if isinstance(asked, Malformed):
+            return asked
+        self.replies = (*self.replies, *asked.replies)
+        return asked.value
 
     def _too_long(self, text: str) -> Malformed:
         return self._malformed("instruction_too_long", text, f"{len(text)} characters, at most {MAX_INSTRUCTION_CHARACTERS}")
@@ -230,6 +238,24 @@ class _Evolution:
     def _failed(self, item: Sample, instruction: str, reason: str, detail: str) -> Malformed:
         """An elimination by the answer: the record names the answer's call as well."""
         return Malformed(id=item.id, reason=reason, text=instruction, detail=detail, provenance=item.provenance)
+
+
+def _rewrite_in(response: Response) -> str | Unreadable:
+    value = parse_json(response.text)
+    evolved = value.get("instruction") if isinstance(value, dict) else None
+    if not isinstance(evolved, str) or not evolved.strip():
+        return Unreadable('it is no JSON object with an "instruction"')
+    return evolved.strip()
+
+
+def _verdict_in(response: Response) -> tuple[str, str] | Unreadable:
+    """(verdict, why) of the elimination."""
+    value = parse_json(response.text)
+    opinion: Mapping[str, Any] = value if isinstance(value, dict) else {}
+    verdict, why = str(opinion.get("verdict", "")).strip().lower(), " ".join(str(opinion.get("reason", "")).split())[:300]
+    if verdict not in ("better", *_ELIMINATED):
+        return Unreadable('its "verdict" is none of better, equal and broken')
+    return verdict, why
 
 
 def _round(sample: Sample) -> int:

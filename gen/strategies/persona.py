@@ -13,8 +13,8 @@ from math import gcd
 from random import Random
 from typing import Any, ClassVar, Literal
 
-from gen.answering import MAX_INSTRUCTION_CHARACTERS, Answering, feedback_of, instructions_in, second_attempt
-from gen.asking import Asking, Reply
+from gen.answering import MAX_INSTRUCTION_CHARACTERS, Answering, ask_instructions, feedback_of, second_attempt
+from gen.asking import Answered, Asking, Reply
 from gen.bounds import check_bounds
 from gen.concurrency import together
 from gen.prompts import load
@@ -80,12 +80,9 @@ class PersonaStrategy:
         asked = await self._requests(asking, feedback)
         if isinstance(asked, Malformed):
             return [asked]
-        requests = instructions_in(asking, asked, task.inputs["count"])
-        if isinstance(requests, Malformed):
-            return [requests]
-        return await together(self._answer(asking, place, request, before=(asked,)) for place, request in enumerate(requests))
+        return await together(self._answer(asking, place, request, before=asked.replies) for place, request in enumerate(asked.value))
 
-    async def _requests(self, asking: Asking, feedback: Feedback | None) -> Reply | Malformed:
+    async def _requests(self, asking: Asking, feedback: Feedback | None) -> Answered[list[str]] | Malformed:
         inputs = asking.task.inputs
         prompt = load("persona/ask")
         messages = prompt.render(
@@ -97,7 +94,7 @@ class PersonaStrategy:
             feedback=feedback,
         )
         sampling = sampling_for(Sampling(temperature=self.temperature), asking.task.attempt)
-        return await asking.ask(self.model, messages, part="ask", step=0, prompt=prompt.ref, sampling=sampling)
+        return await ask_instructions(asking, self.model, messages, count=inputs["count"], part="ask", prompt=prompt.ref, sampling=sampling)
 
     async def _answer(
         self, asking: Asking, place: int, request: str, *, before: tuple[Reply, ...] = (), feedback: Feedback | None = None

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
-from gen.answering import MAX_INSTRUCTION_CHARACTERS, Answering, feedback_of, instructions_in, second_attempt
-from gen.asking import Asking, Reply
+from gen.answering import MAX_INSTRUCTION_CHARACTERS, Answering, ask_instructions, feedback_of, second_attempt
+from gen.asking import Answered, Asking
 from gen.bounds import check_bounds
 from gen.concurrency import together
 from gen.likeness.rouge import nearest
@@ -80,22 +80,20 @@ class SelfInstruct:
         asked = await self._instructions(asking, feedback)
         if isinstance(asked, Malformed):
             return [asked]
-        instructions = instructions_in(asking, asked, task.inputs["count"])
-        if isinstance(instructions, Malformed):
-            return [instructions]
+        instructions = asked.value
         stale = self._stale(instructions, pool)
         fresh = {place: instruction for place, instruction in enumerate(instructions) if place not in stale}
         answers = await together(
-            self._answering.answer(asking, place, instruction, before=(asked,)) for place, instruction in fresh.items()
+            self._answering.answer(asking, place, instruction, before=asked.replies) for place, instruction in fresh.items()
         )
         answered = dict(zip(fresh, answers, strict=True))
         return [
             answered.get(place)
-            or asking.malformed(place, "not_novel", text=instruction, detail=stale[place], gate="novelty", replies=[asked])
+            or asking.malformed(place, "not_novel", text=instruction, detail=stale[place], gate="novelty", replies=asked.replies)
             for place, instruction in enumerate(instructions)
         ]
 
-    async def _instructions(self, asking: Asking, feedback: Feedback | None) -> Reply | Malformed:
+    async def _instructions(self, asking: Asking, feedback: Feedback | None) -> Answered[list[str]] | Malformed:
         inputs = asking.task.inputs
         prompt = load("self_instruct/instruct")
         messages = prompt.render(
@@ -107,7 +105,9 @@ class SelfInstruct:
             feedback=feedback,
         )
         sampling = sampling_for(Sampling(temperature=self.temperature), asking.task.attempt)
-        return await asking.ask(self.model, messages, part="instruct", step=0, prompt=prompt.ref, sampling=sampling)
+        return await ask_instructions(
+            asking, self.model, messages, count=inputs["count"], part="instruct", prompt=prompt.ref, sampling=sampling
+        )
 
     @property
     def _answering(self) -> Answering:

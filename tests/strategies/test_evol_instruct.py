@@ -121,7 +121,7 @@ async def test_the_child_names_its_parent_and_the_seed_of_the_lineage() -> None:
     [
         (model(verdict="equal"), "no_gain", "It asks for more."),
         (model(verdict="broken"), "evolution_broken", "It asks for more."),
-        (model(verdict="perhaps"), "unreadable_verdict", "It asks for more."),
+        (model(verdict="perhaps"), "unreadable_verdict", 'its "verdict" is none of better, equal and broken; finish reason stop'),
         (model(evolved="Here is the rewritten prompt: explain tides."), "leaked_prompt", "it says 'rewritten prompt'"),
         (model(evolved="Answer the #Given Prompt# on tides."), "leaked_prompt", "it says 'given prompt'"),
         (model(answer="I'm sorry, but I can't help with that."), "evolution_refused", "declined in 8 words, below 80"),
