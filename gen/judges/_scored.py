@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from gen.errors import ProviderError, ServiceStopped
-from gen.types import EMPTY, Generate, Json, Request, Sample, Score, freeze
+from gen.types import EMPTY, Generate, Json, Message, Request, Sample, Sampling, Score, canonical_json, freeze
 
 STEP = 90  # after all steps of a strategy: a sample that only waits for its opinion goes first
 
@@ -65,3 +66,29 @@ def closed(properties: Mapping[str, Json]) -> Json:
 def listed(name: str, entry: Json) -> Json:
     """The schema of `{name: [entry, …]}`."""
     return closed({name: {"type": "array", "items": entry}})
+
+
+class Asks(Protocol):
+    """The options that every judge has which asks a chat model for JSON."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def temperature(self) -> float: ...
+    @property
+    def max_tokens(self) -> int | None: ...
+    @property
+    def structured(self) -> bool: ...
+
+
+def question(judge: Asks, model: str, part: str, messages: tuple[Message, ...], schema: Json, draw: int) -> Request:
+    """A request for JSON of `schema` on behalf of `judge`; `part` names the step for accounting (`claims.split`)."""
+    return Request(
+        model=model,
+        messages=messages,
+        sampling=Sampling(temperature=judge.temperature, max_tokens=judge.max_tokens),
+        response_schema=canonical_json(schema) if judge.structured else None,
+        draw=draw,
+        purpose=f"{judge.name}.{part}",
+        step=STEP,
+    )

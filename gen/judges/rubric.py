@@ -16,7 +16,7 @@ from gen.bounds import check_bounds
 from gen.concurrency import together
 from gen.errors import RecipeError
 from gen.judges._panel import Combine, is_quorum, joined, together_as, widest
-from gen.judges._scored import STEP, closed, scored
+from gen.judges._scored import closed, question, scored
 from gen.opinions import (
     HIGHEST,
     LOWEST,
@@ -31,7 +31,7 @@ from gen.opinions import (
     question_of,
 )
 from gen.prompts import load
-from gen.types import Generate, Json, Message, Request, Sample, Sampling, Score, canonical_json
+from gen.types import Generate, Json, Message, Request, Sample, Score
 
 USUAL = ("accuracy", "completeness", "format", "harm")
 SHIPPED = (*USUAL, "reasoning")  # the aspects whose levels prompts/judges/rubric.jinja spells out
@@ -44,9 +44,9 @@ class Rubric:
     """Options of `rubric`.
 
     `model` is the one that judges, `models` are several, whose numbers become one by `combine` (mean, median or minimum). `aspects` are
-    names out of accuracy, completeness, format, harm and reasoning, or a mapping of names to what each asks ("tone: is it polite?"), where an
-    empty text keeps the shipped wording. `tries` is how often an unreadable opinion is asked for again. `structured: false` sends no JSON
-    schema, for servers that refuse one. `name` is the recipe's label, under which the scores are kept.
+    names out of accuracy, completeness, format, harm and reasoning, or a mapping of names to what each asks ("tone: is it polite?"),
+    where an empty text keeps the shipped wording. `tries` is how often an unreadable opinion is asked for again. `structured: false`
+    sends no JSON schema, for servers that refuse one. `name` is the recipe's label, under which the scores are kept.
     """
 
     model: str = ""
@@ -117,7 +117,7 @@ class Rubric:
         async def one(model: str) -> Opinion[tuple[float, ...]]:
             def request(number: int, problem: str) -> Request:
                 asked = prompt.render(instruction=instruction, answers=list(answers), system=system, mark=mark, problem=problem)
-                return self._request(model, asked, _comparison_schema(), "compare", draw_of_opinion(about, self.name, "compare", number))
+                return question(self, model, "compare", asked, _comparison_schema(), draw_of_opinion(about, self.name, "compare", number))
 
             return await ask_opinion(generate, request, partial(_read_comparison, count=len(answers)), key="answers", tries=self.tries)
 
@@ -155,21 +155,12 @@ class Rubric:
 
         def request(number: int, problem: str) -> Request:
             asked = prompt.render(instruction=instruction, answer=answer, system=system, aspects=self.asked, mark=mark, problem=problem)
-            return self._request(model, asked, _rubric_schema(list(self.asked)), "score", draw_of_opinion(name, self.name, "score", number))
+            return question(
+                self, model, "score", asked, _rubric_schema(list(self.asked)), draw_of_opinion(name, self.name, "score", number)
+            )
 
         read = partial(_read_rubric, aspects=list(self.asked))
         return await ask_opinion(generate, request, read, key=next(iter(self.asked)), tries=self.tries)
-
-    def _request(self, model: str, messages: tuple[Message, ...], schema: Json, part: str, draw: int) -> Request:
-        return Request(
-            model=model,
-            messages=messages,
-            sampling=Sampling(temperature=self.temperature, max_tokens=self.max_tokens),
-            response_schema=canonical_json(schema) if self.structured else None,
-            draw=draw,
-            purpose=f"{self.name}.{part}",
-            step=STEP,
-        )
 
     def _scores(self, opinions: Mapping[str, Opinion[dict[str, Mark]]]) -> dict[str, Score]:
         read = {model: opinion.value for model, opinion in opinions.items() if opinion.value is not None}
