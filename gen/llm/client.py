@@ -44,7 +44,7 @@ _NO_PROVIDERS: Mapping[str, Provider] = MappingProxyType({})
 # every candidate.
 _DEAD_AFTER = 10
 # Of a call in batches: each attempt is a batch of up to a day, and needs no pause before it but what a full queue asks for.
-_BATCH_PATIENCE = Patience(attempts=4, total_seconds=math.inf, rate_limited_seconds=7 * 86400.0, first_wait_seconds=0.0)
+_BATCH_PATIENCE = Patience(total_seconds=math.inf, rate_limited_seconds=7 * 86400.0, first_wait_seconds=0.0)
 
 
 @dataclass(slots=True)
