@@ -12,7 +12,7 @@ from json_repair import repair_json
 from gen.simulator.sections import Block, Sections, take_apart
 from gen.types import Json, Message
 
-Kind = Literal["instructions", "answer", "rewrite", "judge", "compare", "yes_no", "critique", "safety"]
+Kind = Literal["instructions", "answer", "rewrite", "judge", "compare", "yes_no", "critique", "safety", "reward", "claims"]
 
 _NUMBER_WORDS = {
     word: number
@@ -65,6 +65,7 @@ _SAFETY = re.compile(r"unsafe content categories|'safe' or 'unsafe'|\"safe\" or 
 _RANGE = re.compile(
     rf"\b(-?\d{{1,3}}(?:\.\d)?)\s{{0,2}}(?:to|-|–|and|through)\s{{0,2}}(\d{{1,3}}(?:\.\d)?)\b(?!\s{{0,2}}(?:words|sentences|{_NOUN}))", re.I
 )
+_LIKELIHOOD = re.compile(r"[A-Z][A-Z_]{2,40}")  # TOXICITY and its like: the attributes of the Perspective API
 _LISTED = re.compile(r"^\s{0,8}(?:\d{1,3}[.)]|[-*•])\s")
 
 
@@ -108,6 +109,8 @@ def read(messages: Sequence[Message], *, schema: Json = None, json_mode: bool = 
         return replace(read(asked, schema=schema, json_mode=json_mode, model=model), again=True)
     user = next((message.content for message in reversed(messages) if message.role == "user"), "")
     system = "\n".join(message.content for message in messages if message.role in ("system", "developer"))
+    if (model and messages and messages[-1].role == "assistant") or _wants_likelihoods(schema):
+        return _about_last_turn(messages, user, schema, model)
     sections = take_apart(user)
     asking = _asking_lines(sections.frame)
     kind = _kind(asking, sections, model)
@@ -123,6 +126,8 @@ def read(messages: Sequence[Message], *, schema: Json = None, json_mode: bool = 
     wants_json = wants_json or bool(re.search(r"\bjson\b", frame, re.I))
     low, high = _range(frame)
     persona = sections.first("persona")
+    if kind == "claims":
+        return Asked(kind, user, frame, candidates=sections.blocks, json=True)
     return Asked(
         kind=kind,
         text=sections.first("instruction") or sections.first("document") or user,
@@ -148,6 +153,19 @@ def corrected(messages: Sequence[Message]) -> tuple[Message, ...]:
     if len(messages) < 3 or [message.role for message in messages[-2:]] != ["assistant", "user"]:
         return ()
     return tuple(messages[:-2]) if _CORRECTED.search(messages[-1].content[:2000]) else ()
+
+
+def _about_last_turn(messages: Sequence[Message], user: str, schema: Json, model: str) -> Asked:
+    """A chat whose last turn is to be judged as it stands, with no words that ask: by a guard, by Perspective or by a reward model."""
+    last = messages[-1].content if messages else ""
+    if schema is not None or "guard" in model.lower():
+        return Asked("safety", last, json=schema is not None, schema=schema)
+    return Asked("reward", user, candidates=(Block("answer", "answer", last),))
+
+
+def _wants_likelihoods(schema: Json) -> bool:
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    return isinstance(properties, dict) and bool(properties) and all(_LIKELIHOOD.fullmatch(str(name)) for name in properties)
 
 
 def skeleton(frame: str) -> Json:
@@ -230,6 +248,9 @@ def _asking_lines(frame: str) -> str:
 
 def _kind(asking: str, sections: Sections, model: str) -> Kind:
     answers, instructions = sections.all("answer"), sections.all("instruction")
+    labels = {block.label.split(" ")[0].lower() for block in sections.blocks}
+    if {"claim", "evidence"} <= labels and _VERDICT.search(asking):
+        return "claims"
     if "guard" in model.lower() or _SAFETY.search(asking):
         return "safety"
     if len(answers) > 1 and _COMPARE.search(asking):

@@ -23,7 +23,7 @@ from gen.simulator.text_instructions import write_instructions as write_list
 from gen.simulator.text_json import Content, fill
 from gen.simulator.text_raw import Raw, read_raw
 from gen.simulator.text_rewrites import write_rewrite
-from gen.simulator.text_verdicts import write_verdict
+from gen.simulator.text_verdicts import claim_verdicts, write_verdict
 from gen.types import Json, Message
 
 _ITEM_FLAWS = ("duplicate", "near_duplicate", "wrong_language", "too_short", "pii", "secret", "template_leak", "unsafe")
@@ -88,6 +88,8 @@ def _written(options: SimulatorOptions, asked: Asked, key: str, *, raw: Raw | No
         text = _raw_text(raw, asked, flaw, rng, luck)
     elif asked.kind in ("instructions", "rewrite"):
         text = _in_form(asked, _items(asked, flaw, rng, luck), rng)
+    elif asked.kind == "claims":
+        text = claim_verdicts(asked, rng)
     elif asked.schema is not None:
         text = _filled(asked, Content(asked, rng, answer=_answer_text(asked, flaw, rng, luck) if asked.kind == "answer" else ""))
     elif asked.kind == "answer":

@@ -12,7 +12,7 @@ from gen.simulator.asked import Asked
 from gen.simulator.lexicon import domain_for
 from gen.simulator.text_answers import answer_sentences, document_sentences
 from gen.simulator.text_quality import quality
-from gen.simulator.text_verdicts import harms, judged_text, labels, ranking, reason, same_task, score, supported, yes
+from gen.simulator.text_verdicts import harms, judged_text, labels, likelihood, ranking, reason, same_task, score, supported, yes
 from gen.types import Json
 
 _MAX_DEPTH = 12
@@ -129,6 +129,8 @@ def _about_candidate(place: int, items: Any, name: str, content: Content, root: 
 
 def _number(node: dict[str, Any], kind: str, name: str, content: Content) -> Json:
     asked = content.asked
+    if asked.kind == "safety":
+        return round(likelihood(asked, content.rng), 4)
     low, high = node.get("minimum", node.get("exclusiveMinimum")), node.get("maximum", node.get("exclusiveMaximum"))
     judging = asked.kind in ("judge", "compare", "yes_no", "critique")
     floor = float(low) if isinstance(low, int | float) else (asked.low if judging else 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from random import Random
 
@@ -22,6 +23,11 @@ _MIXED = (
     "Mostly sound, though the order of its points on {focus} is not obvious.",
 )
 _BAD = ("The answer falls short because {faults}.", "Little can be gained from it: {faults}.", "It does not serve the reader, as {faults}.")
+_ABOUT_CLAIM = {
+    "supported": "The evidence says so in other words.",
+    "refuted": "The evidence says something that cannot be true at the same time.",
+    "not_found": "The evidence is about something else.",
+}
 _WEAKNESSES = (
     "It names no example for {focus}.",
     "The first sentence could answer the question about {focus} more directly.",
@@ -40,6 +46,7 @@ HARM_WORDS: dict[str, tuple[str, ...]] = {
 }
 _NEGATIVE_CUES = re.compile(r"not equal|unequal", re.I)
 _LETTER = re.compile(r"(?:^|[\s_\"'=(-])([A-Da-d]|\d{1,2})[\"')]?$")
+_REWARDS = (-20.0, 10.0)  # about the range of reward models trained on pairs
 _NOISE = 0.1  # how far one opinion may be from the text's quality, on a scale of 1
 
 
@@ -93,6 +100,8 @@ def write_verdict(asked: Asked, rng: Random) -> str:
     """The opinion as plain text, for a prompt that asks for no JSON."""
     if asked.kind == "safety":
         return safety(f"{asked.text} {' '.join(block.text for block in asked.candidates)}")
+    if asked.kind == "reward":
+        return f"reward:{score(asked, rng, low=_REWARDS[0], high=_REWARDS[1]):.4f}"
     if asked.kind == "critique":
         return _critique(asked, rng)
     if asked.kind == "yes_no":
@@ -121,6 +130,23 @@ def harms(text: str) -> list[str]:
     """The moderation categories that `text` touches."""
     lowered = f"{text[:20_000].lower()} "
     return [category for category, words in HARM_WORDS.items() if any(word in lowered for word in words)]
+
+
+def likelihood(asked: Asked, rng: Random) -> float:
+    """How likely a reader minds the text, from 0 to 1."""
+    return rng.uniform(0.8, 0.95) if harms(asked.text) else rng.uniform(0.01, 0.12)
+
+
+def claim_verdicts(asked: Asked, rng: Random) -> str:
+    """A verdict on each claim by the evidence that follows it, as JSON."""
+    found = []
+    for place, claim in enumerate(asked.candidates):
+        if not claim.label.lower().startswith("claim"):
+            continue
+        evidence = asked.candidates[place + 1].text if place + 1 < len(asked.candidates) else ""
+        verdict = "supported" if supported(claim.text, evidence) else rng.choice(("refuted", "not_found", "not_found"))
+        found.append({"number": len(found) + 1, "reason": _ABOUT_CLAIM[verdict], "verdict": verdict})
+    return json.dumps({"verdicts": found})
 
 
 def same_task(asked: Asked) -> bool:
