@@ -21,6 +21,9 @@ from gen.types import EMPTY, SequenceEnd, Sources, Verdict, freeze
 from gen.yaml_config import KeyPath
 
 MAX_SLOTS = 512  # the window of tasks is twice this; more requests in flight than that belong into several processes
+# With a line of `mode: batch` there is no request in flight to bound: a batch is to hold what all sequences may ask at once, and so many
+# tasks, with their prompts and replies, still fit into some hundred MB.
+BATCH_SLOTS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +116,20 @@ def plan_of(
         attempts=config.attempts,
         gates=parts.gates,
         judges=tuple(parts.judges.values()),
-        slots=min(MAX_SLOTS, sum(line.max_concurrency for line in config.models.values())),
+        slots=slots_of(config),
         max_candidates=config.goal.max_candidates,
         max_seconds=config.goal.max_minutes * 60 if config.goal.max_minutes else None,
         regenerate=regenerate,
         unsafe=unsafe,
         refused=refused,
     )
+
+
+def slots_of(config: Config) -> int:
+    """How many requests may be in flight, or in batches, as far as the window of tasks is concerned."""
+    if any(line.mode == "batch" for line in config.models.values()):
+        return BATCH_SLOTS
+    return min(MAX_SLOTS, sum(line.max_concurrency for line in config.models.values()))
 
 
 def _sequences(config: Config, strategies: Mapping[str, Any], sources: Sources) -> tuple[SequenceSpec, ...]:

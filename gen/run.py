@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from gen import outputs
 from gen.errors import ServiceStopped
 from gen.ledger import Ledger
+from gen.llm.batching.batcher import UnderWay
 from gen.llm.cache import Cache
 from gen.llm.client import Client
 from gen.llm.stats import ClientStats
@@ -39,7 +40,8 @@ LANDING = "waiting for replies that are already paid for"
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How a run ended. `goal_reached` decides the exit status; `stop` is a code, `reason` a sentence for people."""
+    """How a run ended. `goal_reached` decides the exit status; `stop` is a code, `reason` a sentence for people; `batches`
+    go on at their provider."""
 
     folder: Path
     accepted: int
@@ -50,6 +52,7 @@ class RunResult:
     ends: tuple[SequenceEnd, ...]
     session: Session
     written: outputs.Written
+    batches: tuple[UnderWay, ...] = ()
 
     @property
     def goal_reached(self) -> bool:
@@ -142,8 +145,10 @@ async def _run(
             if complete:
                 progress.phase = "making pairs" if parts.pairs else progress.phase
                 await _pairs(parts, ledger, client, pipeline, interrupt)
+            if interrupt.is_set():
+                client.interrupt()
             progress.phase = LANDING
-        stats = client.stats  # with the replies that landed while the client was closing
+        stats, batches = client.stats, client.batches  # with the replies that landed while the client was closing
     finally:
         await cache.close()
     stop, reason = _why_it_ended(ends, pipeline, interrupt)
@@ -161,6 +166,7 @@ async def _run(
         ends=tuple(ends),
         session=session,
         written=written,
+        batches=batches,
     )
 
 

@@ -19,6 +19,7 @@ from gen.commands.check import check_models
 from gen.commands.events import SILENT, Events, opened, told
 from gen.commands.live import live_view
 from gen.llm.retry import Patience
+from gen.llm.batching.batcher import UnderWay
 from gen.recipe import Recipe, load
 from gen.run import Progress, RunResult, run
 from gen.sequences import ENDED_BY_ITSELF
@@ -131,6 +132,7 @@ def closing(result: RunResult) -> str:
     if len(short) > 12:
         lines.append(f"  and {len(short) - 12} more sequences")
     lines += [f"  {line}" for line in result.written.lines()]
+    lines += [f"  {_batch(one)}" for one in result.batches]
     if result.stop == "interrupted":
         lines.append(
             f"stopped; everything is kept in {result.folder}. Run the same command again to go on: only what was in flight is asked again."
@@ -152,6 +154,17 @@ def _sequence(end: SequenceEnd, *, told: str) -> str:
     return f"{end.strategy}{' / ' + end.topic if end.topic else ''}: {end.accepted} of {end.goal}{why}"
 
 
+def _batch(one: UnderWay) -> str:
+    """What becomes of a batch that is not over."""
+    if not one.remote_id:
+        return f"a batch of {one.requests} requests was being sent to {one.provider}: the next run finds out whether it arrived"
+    if one.cancelled:
+        return (
+            f"batch {one.remote_id} at {one.provider} was cancelled; the next run fetches what was answered of its {one.requests} requests"
+        )
+    return f"batch {one.remote_id} of {one.requests} requests goes on at {one.provider}: the next run joins it"
+
+
 def _as_json(result: RunResult) -> dict[str, Any]:
     return {
         "folder": str(result.folder),
@@ -163,5 +176,6 @@ def _as_json(result: RunResult) -> dict[str, Any]:
         "reason": result.reason,
         "sequences": [asdict(end) for end in result.ends],
         "session": asdict(result.session),
+        "batches": [asdict(one) for one in result.batches],
         "files": result.written.files,
     }
