@@ -18,8 +18,8 @@ import typer
 from gen.commands.check import check_models
 from gen.commands.events import SILENT, Events, opened, told
 from gen.commands.live import live_view
-from gen.llm.retry import Patience
 from gen.llm.batching.batcher import UnderWay
+from gen.llm.retry import Patience
 from gen.recipe import Recipe, load
 from gen.run import Progress, RunResult, run
 from gen.sequences import ENDED_BY_ITSELF
