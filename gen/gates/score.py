@@ -8,15 +8,18 @@ from typing import ClassVar
 from gen.errors import RecipeError
 from gen.types import Sample, Verdict, kept, rejected
 
+# What judges keep beside their aspects, on scales of their own (counts, a distance): a gate may name one, none pulls the whole score.
+_BESIDE = frozenset({"spread", "supported", "refuted", "not_found", "unsupported"})
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreGate:
     """Rejects a sample whose score lies outside the bounds, or that has none.
 
     `judge` is a judge's name or label; `aspect` one of its aspects, or empty for its whole score: a rubric's mean, a moderation's highest
-    category. A rubric wants a `minimum` (1 to 5), a moderation judge a `maximum` (0 to 1). Reasons: `below_minimum`, `above_maximum`
-    (never asked for again: what is harmful must not be coaxed into passing), `no_score` (the opinion stayed unreadable or the call failed).
-    The detail names the lowest aspect, or the highest category, where the whole score was looked at.
+    category, a share of claims. A rubric wants a `minimum` (1 to 5), a moderation judge a `maximum` (0 to 1). Reasons: `below_minimum`,
+    `above_maximum` (never asked for again: what is harmful must not be coaxed into passing), `no_score` (the opinion stayed unreadable or
+    the call failed). The detail names the lowest aspect, or the highest category, where the whole score was looked at.
 
     >>> from gen.types import Message, Score
     >>> scored = Sample("1", (Message("user", "Why?"),), {"rubric": Score(3.25), "rubric.format": Score(2.0), "rubric.harm": Score(4.5)})
@@ -59,7 +62,11 @@ class ScoreGate:
     def _worst(self, sample: Sample, *, lowest: bool) -> str:
         """The aspect that pulls the whole score to the wrong side."""
         start = f"{self.judge}."
-        parts = [(score.value, name) for name, score in sample.scores.items() if name.startswith(start) and score.value is not None]
+        parts = [
+            (score.value, name)
+            for name, score in sample.scores.items()
+            if name.startswith(start) and score.value is not None and name.removeprefix(start) not in _BESIDE
+        ]
         if self.aspect or not parts:
             return ""
         value, name = min(parts) if lowest else max(parts)

@@ -27,7 +27,7 @@ _NAMES: tuple[tuple[str, frozenset[str]], ...] = (
     ("answer", frozenset("answer response output completion reply text content summary assistant revised".split())),
     ("claim", frozenset("claim statement sentence fact quote evidence".split())),
     ("persona", frozenset("persona audience role author who".split())),
-    ("topic", frozenset("topic subject title heading category domain name".split())),
+    ("topic", frozenset("topic subject title heading category categories domain name".split())),
 )
 _HARMLESS = frozenset("harm harmlessness safety".split())  # aspects on which an ordinary answer gets the best mark
 _SUPPORT = frozenset("supported grounded faithful entailed covered".split())
