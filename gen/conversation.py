@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gen.types import Message, Provenance
+from gen.types import Message, Provenance, Sample
 
 SIMULATED_COLUMN = "simulated"
+TURN = {"role": "string", "content": "string"}  # a message's columns, as exporters declare them
+_CALL = {"id": "string", "type": "string", "function": {"name": "string", "arguments": "string"}}
+WIDE_TURN = {**TURN, "tool_calls": [_CALL], "tool_call_id": "string", "name": "string", "weight": "float64"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -78,6 +81,19 @@ def as_dicts(messages: Sequence[Message]) -> list[dict[str, Any]]:
 def without_weights(messages: Sequence[Message]) -> tuple[Message, ...]:
     """The messages without what they count for in the loss."""
     return tuple(replace(message, weight=None) if message.weight is not None else message for message in messages)
+
+
+def no_tools(sample: Sample) -> Skipped | None:
+    """What a format without a place for tools cannot hold of a sample: the tools that it may call."""
+    return Skipped("", "has_tools", "the sample declares tools") if sample.tools else None
+
+
+def odd_weight(messages: Sequence[Message]) -> Skipped | None:
+    """What a format that knows only "learn it" and "don't" cannot hold of the messages' loss weights."""
+    for place, message in enumerate(messages, start=1):
+        if message.weight not in (None, 0, 1):
+            return Skipped("", "loss_weight", f"message {place} has the loss weight {message.weight:g}, which is neither 0 nor 1")
+    return None
 
 
 def plain_turns(messages: Sequence[Message]) -> Skipped | None:

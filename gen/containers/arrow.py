@@ -37,7 +37,7 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]], columns: Mapping[str, A
     schema, count, fingerprint = schema_of(columns), 0, hashlib.sha256()
     with replacing_folder(path) as folder:
         with pa.OSFile(str(folder / _SHARD), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
-            for batch in batches_of(rows, schema):
+            for batch in batches_of(rows, columns):
                 writer.write_batch(batch)
                 count += batch.num_rows
         with (folder / _SHARD).open("rb") as written:

@@ -9,11 +9,13 @@ from typing import Any
 
 import pyarrow as pa  # type: ignore[import-untyped]
 
+from gen.containers.columns import holds_json
 from gen.containers.rows import Row, Unreadable, plain, row_of
 from gen.errors import InputError
+from gen.files import json_line
 
 BATCH_ROWS = 512
-_TYPES = {"string": pa.string(), "bool": pa.bool_(), "int64": pa.int64(), "float64": pa.float64()}
+_TYPES = {"json": pa.string(), "string": pa.string(), "bool": pa.bool_(), "int64": pa.int64(), "float64": pa.float64()}
 
 
 def schema_of(columns: Mapping[str, Any]) -> pa.Schema:
@@ -21,9 +23,10 @@ def schema_of(columns: Mapping[str, Any]) -> pa.Schema:
     return pa.schema([(name, _type(kind)) for name, kind in columns.items()])
 
 
-def batches_of(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The rows in batches; what a row lacks is null."""
-    source = iter(rows)
+def batches_of(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, Any]) -> Iterator[pa.RecordBatch]:
+    """The rows in batches; what a row lacks is null, what is declared as `json` is JSON text."""
+    schema = schema_of(columns)
+    source = (_with_text(row, columns) for row in rows) if holds_json(columns) else iter(rows)
     while held := list(islice(source, BATCH_ROWS)):
         yield pa.RecordBatch.from_pylist(held, schema=schema)
 
@@ -60,6 +63,14 @@ def _rows(batch: pa.RecordBatch, number: int) -> Iterator[Row | Unreadable]:
             return
         for place in range(batch.num_rows):
             yield from _rows(batch.slice(place, 1), number + place)
+
+
+def _with_text(value: Any, kind: Any) -> Any:
+    if kind == "json":
+        return value if value is None or isinstance(value, str) else json_line(value)[:-1].decode("utf-8")
+    if isinstance(kind, Mapping) and value is not None:
+        return {name: _with_text(value.get(name), inner) for name, inner in kind.items()}
+    return [_with_text(one, kind[0]) for one in value] if isinstance(kind, list) and value is not None else value
 
 
 def _type(kind: Any) -> pa.DataType:

@@ -27,7 +27,7 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]], columns: Mapping[str, A
     """A Parquet file with the columns as declared, Zstandard inside; the number of rows."""
     schema, count = schema_of(columns), 0
     with replacing(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        for batch in batches_of(rows, schema):
+        for batch in batches_of(rows, columns):
             writer.write_batch(batch)
             count += batch.num_rows
     return count

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from gen.conversation import Skipped, Turns, marked, turns_of
+from gen.conversation import Skipped, Turns, marked, no_tools, turns_of
 from gen.types import Sample
 
 
@@ -38,7 +38,7 @@ class Alpaca:
 
     def rows(self, items: Iterable[Sample]) -> Iterator[dict[str, Any] | Skipped]:
         for sample in items:
-            turns = turns_of(sample.messages)
+            turns = no_tools(sample) or turns_of(sample.messages)
             yield replace(turns, id=sample.id) if isinstance(turns, Skipped) else marked(_row(turns), sample.provenance)
 
 

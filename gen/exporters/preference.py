@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from gen.conversation import Skipped, as_dicts, marked, unwritable
+from gen.conversation import TURN, WIDE_TURN, Skipped, as_dicts, marked, unwritable
 from gen.types import Preference
 
-_MESSAGES = [{"role": "string", "content": "string"}]
+_SCORES = {"chosen_score": "float64", "rejected_score": "float64", "margin": "float64", "source": "string"}
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,8 @@ class Preferences:
 
     takes: ClassVar[str] = "preferences"
     folder: ClassVar[str] = "preference"
-    columns: ClassVar[dict[str, Any]] = {
-        "prompt": _MESSAGES,
-        "chosen": _MESSAGES,
-        "rejected": _MESSAGES,
-        "chosen_score": "float64",
-        "rejected_score": "float64",
-        "margin": "float64",
-        "source": "string",
-    }
+    columns: ClassVar[dict[str, Any]] = {"prompt": [TURN], "chosen": [TURN], "rejected": [TURN], **_SCORES}
+    wide: ClassVar[dict[str, Any]] = {"prompt": [WIDE_TURN], "chosen": [WIDE_TURN], "rejected": [WIDE_TURN], **_SCORES, "tools": "string"}
 
     def rows(self, items: Iterable[Preference]) -> Iterator[dict[str, Any] | Skipped]:
         for pair in items:
@@ -54,6 +47,7 @@ def _row(pair: Preference) -> dict[str, Any]:
         "rejected_score": _number(pair.rejected_score),
         "margin": _number(pair.margin),
         "source": pair.source,
+        **({"tools": pair.tools} if pair.tools else {}),
     }
 
 
