@@ -17,6 +17,8 @@ from itertools import pairwise, product
 from gen.templates.chat_template import ChatTemplate, Unfit
 from gen.types import Message
 
+MARKER = re.compile("\ue0a1m([0-9]{1,6})m\ue0a2")  # stands for the message of that position
+
 _SHAPES = 4096  # literals kept; a shape is a few hundred bytes
 _EDGE = " \n"  # white space put around a marker to see whether the template trims
 _REASONING_END = "</think>"
@@ -42,6 +44,14 @@ class Rendered:
     turns: tuple[Turn, ...]
 
 
+Shape = tuple[tuple[str, bool], ...]
+
+
+def shape_of(messages: Sequence[Message]) -> Shape:
+    """What a template can see of messages besides their words: each one's role, and whether it has any."""
+    return tuple([(message.role, not message.content.isspace() and message.content != "") for message in messages])
+
+
 @dataclass(frozen=True, slots=True)
 class _Skeleton:
     """What a template writes around messages of one shape: literal, slot, literal, slot, …, literal.
@@ -55,13 +65,18 @@ class _Skeleton:
     trims: tuple[tuple[bool, bool], ...]
     headers: tuple[int, ...]
 
+    def written(self, contents: Sequence[str]) -> str:
+        """The text with these contents in the slots."""
+        parts = [part for literal, slot in zip(self.literals, self.slots, strict=False) for part in (literal, contents[slot])]
+        return "".join([*parts, self.literals[-1]])
+
 
 @dataclass(frozen=True, slots=True)
 class TurnFinder:
     """Finds turns for one template; remembers what it learnt about shapes."""
 
     template: ChatTemplate
-    _skeletons: dict[tuple[tuple[str, bool], ...], _Skeleton | None] = field(default_factory=dict, repr=False, compare=False)
+    _skeletons: dict[Shape, _Skeleton | None] = field(default_factory=dict, repr=False, compare=False)
 
     def find(self, messages: Sequence[Message]) -> Rendered | Unfit:
         """The rendered text and every message's place in it, proved; else why not.
@@ -70,14 +85,32 @@ class TurnFinder:
         `mask_unproven`: messages cannot be told apart in the text.
         """
         text = self.template.render(messages)
-        if isinstance(text, Unfit):
-            return text
+        return text if isinstance(text, Unfit) else self.locate(messages, text)
+
+    def locate(self, messages: Sequence[Message], text: str) -> Rendered | Unfit:
+        """As `find`, for `text`, which the template wrote of the messages."""
+        contents = self.contents(messages, text)
         skeleton = self._skeleton(messages)
-        if skeleton is not None:
-            fitted = _fit(skeleton, messages, text)
-            if fitted is not None:
-                return Rendered(text, fitted)
-        return self._compare(messages, text)
+        if contents is None or skeleton is None:
+            return self._compare(messages, text)
+        return Rendered(text, _turns(skeleton, messages, contents))
+
+    def contents(self, messages: Sequence[Message], text: str) -> list[str] | None:
+        """Each message's part of `text`, where around them stands what the template writes around messages of this shape; else None."""
+        skeleton = self._skeleton(messages)
+        if skeleton is None:
+            return None
+        contents = [_trimmed(message.content, *trims) for message, trims in zip(messages, skeleton.trims, strict=True)]
+        return contents if skeleton.written(contents) == text else None
+
+    def outline(self, messages: Sequence[Message]) -> Rendered | None:
+        """What the template writes of messages of this shape, with MARKER in the place of each that is not empty; None where that is
+        not known."""
+        skeleton = self._skeleton(messages)
+        if skeleton is None:
+            return None
+        markers = _markers(messages)
+        return Rendered(skeleton.written(markers), _turns(skeleton, messages, markers))
 
     def literals(self, messages: Sequence[Message]) -> tuple[str, ...]:
         """What the template writes around messages of this shape; empty when it refuses them or loses one."""
@@ -85,7 +118,7 @@ class TurnFinder:
         return skeleton.literals if skeleton is not None else ()
 
     def _skeleton(self, messages: Sequence[Message]) -> _Skeleton | None:
-        shape = tuple((message.role, bool(message.content.strip())) for message in messages)
+        shape = shape_of(messages)
         if shape not in self._skeletons:
             if len(self._skeletons) >= _SHAPES:
                 self._skeletons.clear()
@@ -93,7 +126,7 @@ class TurnFinder:
         return self._skeletons[shape]
 
     def _learn(self, messages: Sequence[Message]) -> _Skeleton | None:
-        markers = [_marker(position) if message.content.strip() else "" for position, message in enumerate(messages)]
+        markers = _markers(messages)
         cut = self._cut(messages, markers)
         if cut is None:
             return None
@@ -105,7 +138,7 @@ class TurnFinder:
         text = self.template.render(_with(messages, contents))
         if isinstance(text, Unfit):
             return None
-        parts = _MARKER.split(text)  # literal, number, literal, number, …, literal
+        parts = MARKER.split(text)  # literal, number, literal, number, …, literal
         slots = tuple(int(number) for number in parts[1::2])
         filled = [position for position, content in enumerate(contents) if content]
         return (tuple(parts[::2]), slots) if sorted(slots) == filled else None
@@ -132,7 +165,7 @@ class TurnFinder:
         prompt = self.template.render(_with(messages, markers)[:slot], generation_prompt=True)
         if messages[slot].role != "assistant" or isinstance(prompt, Unfit):
             return len(literal)
-        tail = _MARKER.split(prompt)[-1]
+        tail = MARKER.split(prompt)[-1]
         return len(tail) if literal.startswith(tail) else len(literal)
 
     def _compare(self, messages: Sequence[Message], text: str) -> Rendered | Unfit:
@@ -172,31 +205,27 @@ class TurnFinder:
         return Turn(role, start, end, prompt_end)
 
 
-_MARKER = re.compile("\ue0a1m([0-9]{1,6})m\ue0a2")
-
-
 def _marker(position: int) -> str:
     return f"\ue0a1m{position}m\ue0a2"
+
+
+def _markers(messages: Sequence[Message]) -> list[str]:
+    return [_marker(position) if message.content.strip() else "" for position, message in enumerate(messages)]
 
 
 def _with(messages: Sequence[Message], contents: Sequence[str]) -> list[Message]:
     return [replace(message, content=content) for message, content in zip(messages, contents, strict=True)]
 
 
-def _fit(skeleton: _Skeleton, messages: Sequence[Message], text: str) -> tuple[Turn, ...] | None:
-    """The turns, if the text is exactly the literals with the contents between them, trimmed as the template trims."""
+def _turns(skeleton: _Skeleton, messages: Sequence[Message], contents: Sequence[str]) -> tuple[Turn, ...]:
+    """The places of contents that are in their slots."""
     turns: dict[int, Turn] = {}
     at = 0
     for literal, slot, header in zip(skeleton.literals, skeleton.slots, skeleton.headers, strict=False):
-        content = _trimmed(messages[slot].content, *skeleton.trims[slot])
         start = at + len(literal)
-        end = start + len(content)
-        if text[at:start] != literal or text[start:end] != content:
-            return None
+        end = start + len(contents[slot])
         turns[slot] = Turn(messages[slot].role, start, end, at + header)
         at = end
-    if text[at:] != skeleton.literals[-1]:
-        return None
     return tuple(turns.get(position, Turn(message.role, 0, 0, 0)) for position, message in enumerate(messages))
 
 

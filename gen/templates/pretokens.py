@@ -15,7 +15,7 @@ import random
 import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -77,48 +77,62 @@ def packed_ids(ids: Iterable[int]) -> bytes:
 
 
 class _Known(dict[str, bytes]):
-    """Ids by pre-token. One that is not here counts as nothing, and is wanted."""
+    """Ids by pre-token. A new one is encoded when it is asked for; a long one counts as nothing, and is wanted."""
 
-    def __init__(self) -> None:
+    def __init__(self, backend: Backend) -> None:
         super().__init__()
+        self.backend = backend
         self.wanted: list[str] = []
 
     def __missing__(self, word: str) -> bytes:
-        self.wanted.append(word)
-        return b""
+        if len(word) > LONGEST_KNOWN:
+            self.wanted.append(word)
+            return b""
+        found = self[word] = packed_ids(self.backend.encode(word, add_special_tokens=False).ids)
+        return found
 
 
 @dataclass(slots=True)
 class Pretokens:
     """The memory of one tokenizer. Open it with `open_pretokens`."""
 
-    _backend: Backend
     _split: Split
     _added: re.Pattern[str]
     _added_ascii: re.Pattern[str]
-    _known: _Known = field(default_factory=_Known)
+    _known: _Known
 
     def encode(self, texts: Sequence[str]) -> list[bytes | None]:
         """The ids of each text as int32, control tokens in it read as text; None for one that the tokenizer must encode itself, since
         it holds the text of an added token."""
+        known, look_up = self._known, self._known.__getitem__
+        if len(known) > MAX_KNOWN:
+            known.clear()
         found: list[bytes | None] = []
         waiting: list[tuple[int, list[str]]] = []
-        known, look_up = self._known, self._known.__getitem__
         for text in texts:
             words = self._words(text)
             if words is None:
                 found.append(None)
                 continue
-            met = len(known.wanted)
+            before = len(known.wanted)
             found.append(b"".join(map(look_up, words)))
-            if len(known.wanted) > met:
+            if len(known.wanted) > before:
                 waiting.append((len(found) - 1, words))
         if waiting:
-            fresh = self._learn()
-            for position, words in waiting:
-                found[position] = b"".join(map(look_up, words))
-            self._forget(fresh)
+            self._with_long_words(waiting, found)
         return found
+
+    def _with_long_words(self, waiting: Sequence[tuple[int, list[str]]], found: list[bytes | None]) -> None:
+        """Encode what is too long to be met again, on every core, and put it in its places."""
+        known = self._known
+        long = list(dict.fromkeys(known.wanted))
+        known.wanted.clear()
+        encodings = known.backend.encode_batch_fast(long, add_special_tokens=False)
+        known.update(zip(long, (packed_ids(encoding.ids) for encoding in encodings), strict=True))
+        for position, words in waiting:
+            found[position] = b"".join(map(known.__getitem__, words))
+        for word in long:
+            del known[word]
 
     def _words(self, text: str) -> list[str] | None:
         if text.isascii():
@@ -130,21 +144,6 @@ class Pretokens:
             words.extend((part,) if place % 2 else self._split(part))
         return words
 
-    def _learn(self) -> list[str]:
-        fresh = list(dict.fromkeys(self._known.wanted))
-        self._known.wanted.clear()
-        encodings = self._backend.encode_batch_fast(fresh, add_special_tokens=False)
-        self._known.update(zip(fresh, (packed_ids(encoding.ids) for encoding in encodings), strict=True))
-        return fresh
-
-    def _forget(self, fresh: Sequence[str]) -> None:
-        if len(self._known) > MAX_KNOWN:
-            self._known.clear()
-            return
-        for word in fresh:
-            if len(word) > LONGEST_KNOWN:
-                del self._known[word]
-
 
 def open_pretokens(backend: Backend, added: Iterable[str]) -> Pretokens | None:
     """A memory for `backend`, which reads control tokens as text; `added` are its added tokens' texts. None where the tokenizer cuts
@@ -153,7 +152,7 @@ def open_pretokens(backend: Backend, added: Iterable[str]) -> Pretokens | None:
     if split is None or getattr(backend.model, "dropout", None):
         return None
     texts = list(added)
-    pretokens = Pretokens(backend, split, _any_of(texts), _any_of(text for text in texts if text.isascii()))
+    pretokens = Pretokens(split, _any_of(texts), _any_of(text for text in texts if text.isascii()), _Known(backend))
     return pretokens if _same_cuts(backend, split) and _same_ids(backend, pretokens) else None
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import islice
 from pathlib import Path
+from sys import byteorder
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 
 from gen.errors import InputError
 from gen.templates.chat_template import NAMED, ChatTemplate, Unfit, named_template
-from gen.templates.loss_mask import Rendered, Turn, TurnFinder
+from gen.templates.loss_mask import Rendered, Shape, Turn, TurnFinder, shape_of
 from gen.templates.piece_encoder import PieceEncoder
+from gen.templates.piece_plan import Form, Plan
 from gen.templates.tokenizer import ChatTokenizer, Piece, Special, load_tokenizer
 from gen.types import EMPTY, Message, Sample
 
@@ -41,6 +42,8 @@ _PLAIN_MARKER = re.compile(r"<\|[^|<>\s]{1,60}\|>|\[/?[A-Z_]{2,40}\]|### [A-Z][a
 _BLOCK_TAG = re.compile(r"</?(?:think|tool|reason|answer|scratch)\w{0,20}")  # added tokens that a message may well hold
 _KEPT_PIECES = 8192  # encoded headers and system prompts remembered, of at most _KEPT_CHARS each
 _KEPT_CHARS = 4000
+_KEPT_FORMS = 4096
+_ID_BYTES = 4  # int32
 _FLAGS = (b"\0", b"\1")  # untrained, trained
 _SAMPLES, _CHARACTERS = 256, 1 << 21  # encoded at once: enough to keep every core busy, and no more than memory takes
 
@@ -58,47 +61,11 @@ class Encoded:
     trained: NDArray[np.bool_]
 
 
-@dataclass(slots=True)
-class _Plan:
-    """Parts of one sample: a piece to encode or a token's id, and whether it is trained. `section` is the text since the last token;
-    `quoted` are control tokens that the messages name, whose ids no piece may hold."""
-
-    quoted: frozenset[int]
-    parts: list[tuple[Piece | int, bool]] = field(default_factory=list)
-    section: list[tuple[str, bool]] = field(default_factory=list)
-    strips: bool = False
-
-    def text(self, text: str, *, trained: bool = False, apart: bool = False) -> None:
-        """Add text; `apart` begins a piece of its own even if the mask does not change."""
-        if self.section and self.section[-1][1] == trained and not apart:
-            self.section[-1] = (self.section[-1][0] + text, trained)
-        elif text:
-            self.section.append((text, trained))
-
-    def token(self, special: Special, *, trained: bool = False) -> None:
-        self.flush(strip=special.strips_left)
-        self.parts.append((special.id, trained))
-        self.strips = special.strips_right
-
-    def flush(self, *, strip: bool = False) -> None:
-        """Turn the section into pieces; white space that the tokens around it swallow is gone."""
-        if self.section and self.strips:
-            self.section[0] = (self.section[0][0].lstrip(), self.section[0][1])
-        if self.section and strip:
-            self.section[-1] = (self.section[-1][0].rstrip(), self.section[-1][1])
-        head, first = "", not self.parts
-        for text, trained in self.section:
-            if text:
-                self.parts.append((Piece(text, head, first), trained))
-                head += text
-        self.section.clear()
-
-
 class _Batch(NamedTuple):
     """Samples under way: their plans, the pieces that are new, those of them worth remembering, and the ids to come."""
 
     samples: list[Sample]
-    plans: list[_Plan | Unfit]
+    plans: list[Plan | Unfit]
     new: list[Piece]
     repeated: list[Piece]
     coming: Future[list[bytes | None]]
@@ -120,12 +87,18 @@ class Templating:
     _turn_ends: frozenset[str] = field(repr=False, compare=False)
     _encoder: PieceEncoder = field(repr=False, compare=False)
     _literals: dict[str, Items] = field(default_factory=dict, repr=False, compare=False)
+    _forms: dict[Shape, Form | Unfit | None] = field(default_factory=dict, repr=False, compare=False)
     _known: dict[Piece, bytes | None] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def template_fingerprint(self) -> str:
         """SHA-256 of the template's source."""
         return hashlib.sha256(self.template.source.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
+    def _swallows(self) -> bool:
+        """Whether white space at a message's edge may vanish beside a control token."""
+        return any(special.strips_left or special.strips_right for special in self.tokenizer.specials.values())
 
     def encode(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, Encoded | Unfit]]:
         """Each sample with what became of it, in order, any number of them. Works in batches, and plans the next one while this one is
@@ -143,7 +116,7 @@ class Templating:
         if not samples:
             return None
         plans = [self._plan(sample.messages) for sample in samples]
-        uses = Counter(part for plan in plans if isinstance(plan, _Plan) for part, _ in plan.parts if isinstance(part, Piece))
+        uses = Counter(part for plan in plans if isinstance(plan, Plan) for part, _ in plan.parts if isinstance(part, Piece))
         new = [piece for piece in uses if piece not in self._known]
         repeated = [piece for piece in new if uses[piece] > 1 and len(piece.text) <= _KEPT_CHARS]
         return _Batch(samples, plans, new, repeated, encoder.submit(self._encoder.encode, new))
@@ -156,27 +129,54 @@ class Templating:
 
     def rendered(self, messages: Sequence[Message]) -> Rendered | Unfit:
         """The text that a conversation becomes, and its turns in it."""
+        text = self._text(messages)
+        return text if isinstance(text, Unfit) else self._finder.locate(messages, text)
+
+    def _text(self, messages: Sequence[Message]) -> str | Unfit:
         if not messages:
             return Unfit("no_messages")
         if any(not message.content.isascii() and _SURROGATE.search(message.content) for message in messages):
             return Unfit("lone_surrogate", "a message holds half of a UTF-16 pair, which has no UTF-8 form")
-        return self._finder.find(messages)
+        return self.template.render(messages)
 
-    def _plan(self, messages: Sequence[Message]) -> _Plan | Unfit:
-        rendered = self.rendered(messages)
-        if isinstance(rendered, Unfit):
+    def _plan(self, messages: Sequence[Message]) -> Plan | Unfit:
+        text = self._text(messages)
+        if isinstance(text, Unfit):
+            return text
+        contents = self._finder.contents(messages, text)
+        form = self._form(messages) if contents is not None else None
+        rendered = self._finder.locate(messages, text) if form is None else form
+        if isinstance(rendered, Unfit) and form is None:
             return rendered
         refused = self._refused(messages)
         if refused:
             return Unfit("special_token_in_text", refused)
+        if isinstance(rendered, Unfit):
+            return rendered
+        quoted = frozenset([self.tokenizer.specials[found].id for message in messages for found in self._control.findall(message.content)])
+        if isinstance(rendered, Rendered):
+            return self._planned(rendered, quoted)
+        return Plan(quoted, rendered.parts(contents or ()))
+
+    def _form(self, messages: Sequence[Message]) -> Form | Unfit | None:
+        """The plan of messages of this shape, learnt once; None where words may change more than their own place."""
+        shape = shape_of(messages)
+        if shape not in self._forms:
+            if len(self._forms) >= _KEPT_FORMS:
+                self._forms.clear()
+            outline = None if self._swallows else self._finder.outline(messages)
+            plan = None if outline is None else self._planned(outline, frozenset())
+            self._forms[shape] = Form.of(plan.parts) if isinstance(plan, Plan) else plan
+        return self._forms[shape]
+
+    def _planned(self, rendered: Rendered, quoted: frozenset[int]) -> Plan | Unfit:
         turns = sorted((turn for turn in rendered.turns if turn.start < turn.end), key=lambda turn: turn.start)
         answers = [turn for turn in rendered.turns if turn.role == "assistant"]
         answers = answers if self.train_on == "all" else answers[-1:]
         trained = [turn for turn in answers if rendered.text[turn.start : turn.end].strip()]
         if not trained:
             return Unfit("nothing_to_train", "no assistant message with text")
-        quoted = {found for message in messages for found in self._control.findall(message.content)}
-        plan, at, after = _Plan(frozenset(self.tokenizer.specials[text].id for text in quoted)), 0, False
+        plan, at, after = Plan(quoted), 0, False
         for turn in [*turns, Turn("", len(rendered.text), len(rendered.text), len(rendered.text))]:
             if not self._literal(plan, rendered.text[at : turn.prompt_end], after):
                 return Unfit("no_end_of_turn", "no control token of the tokenizer ends an assistant's turn in this template")
@@ -190,7 +190,7 @@ class Templating:
         plan.flush()
         return plan
 
-    def _literal(self, plan: _Plan, literal: str, after: bool) -> bool:
+    def _literal(self, plan: Plan, literal: str, after: bool) -> bool:
         """Add what the template wrote; `after` a trained turn its end is trained, and False says that there is none."""
         for item in self._items(literal):
             if isinstance(item, Special):
@@ -350,12 +350,12 @@ def _words(rendered: str | Unfit) -> str:
     return rendered.detail if isinstance(rendered, Unfit) else "it leaves out their texts"
 
 
-def _joined(plan: _Plan, fresh: Mapping[Piece, bytes | None], known: Mapping[Piece, bytes | None]) -> Encoded | Unfit:
-    numbers = array("i")
+def _joined(plan: Plan, fresh: Mapping[Piece, bytes | None], known: Mapping[Piece, bytes | None]) -> Encoded | Unfit:
+    numbers: list[bytes] = []
     trained: list[bytes] = []
     for part, flag in plan.parts:
         if isinstance(part, int):
-            numbers.append(part)
+            numbers.append(part.to_bytes(_ID_BYTES, byteorder))
             trained.append(_FLAGS[flag])
             continue
         found = fresh[part] if part in fresh else known[part]
@@ -363,6 +363,6 @@ def _joined(plan: _Plan, fresh: Mapping[Piece, bytes | None], known: Mapping[Pie
             return Unfit("boundary_merges", "the tokenizer makes one token of a header's end and an answer's beginning")
         if plan.quoted and not plan.quoted.isdisjoint(memoryview(found).cast("i")):
             return Unfit("special_token_in_text", "the tokenizer makes a control token of a message's text even where that is switched off")
-        numbers.frombytes(found)
-        trained.append(_FLAGS[flag] * (len(found) // numbers.itemsize))
-    return Encoded(np.frombuffer(numbers, np.int32), np.frombuffer(b"".join(trained), np.bool_))
+        numbers.append(found)
+        trained.append(_FLAGS[flag] * (len(found) // _ID_BYTES))
+    return Encoded(np.frombuffer(b"".join(numbers), np.int32), np.frombuffer(b"".join(trained), np.bool_))
