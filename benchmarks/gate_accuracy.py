@@ -1,4 +1,5 @@
-"""How right the gates are on labelled data: precision, recall, F1 and the share of good items flagged, each set beside its bound.
+"""How right the gates are on labelled data: precision, recall, F1 with its 95 % interval and the share of good items flagged,
+each set beside its bound.
 
     python benchmarks/gate_accuracy.py [FOLDER] [--only SET,SET]
 
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from gen.errors import InputError
+from gen.evaluation.counts import Confusion, Share, confusion
 from gen.gate_file import gate_file, judge
 from gen.language import detect
 from gen.pipeline import NamedGate
@@ -48,44 +50,18 @@ class Set:
     false_positives_at_most: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Counts of one set: right and wrong rejections, right and wrong acceptances, seconds of processor time."""
+def missed(counts: Confusion, bounds: Set) -> list[str]:
+    """The bounds that do not hold, in words."""
+    held = (
+        ("F1", bounds.f1_at_least is None or _value(counts.f1) >= bounds.f1_at_least),
+        ("recall", bounds.recall_at_least is None or _value(counts.recall) >= bounds.recall_at_least),
+        ("FPR", bounds.false_positives_at_most is None or _value(counts.false_positive_rate) <= bounds.false_positives_at_most),
+    )
+    return [name for name, holds in held if not holds]
 
-    true_positives: int
-    false_positives: int
-    false_negatives: int
-    true_negatives: int
-    seconds: float
 
-    @property
-    def precision(self) -> float:
-        return self.true_positives / max(1, self.true_positives + self.false_positives)
-
-    @property
-    def recall(self) -> float:
-        return self.true_positives / max(1, self.true_positives + self.false_negatives)
-
-    @property
-    def f1(self) -> float:
-        return 2 * self.true_positives / max(1, 2 * self.true_positives + self.false_positives + self.false_negatives)
-
-    @property
-    def false_positive_rate(self) -> float:
-        return self.false_positives / max(1, self.false_positives + self.true_negatives)
-
-    @property
-    def items(self) -> int:
-        return self.true_positives + self.false_positives + self.false_negatives + self.true_negatives
-
-    def missed(self, bounds: Set) -> list[str]:
-        """The bounds that do not hold, in words."""
-        held = (
-            ("F1", bounds.f1_at_least is None or self.f1 >= bounds.f1_at_least),
-            ("recall", bounds.recall_at_least is None or self.recall >= bounds.recall_at_least),
-            ("FPR", bounds.false_positives_at_most is None or self.false_positive_rate <= bounds.false_positives_at_most),
-        )
-        return [name for name, holds in held if not holds]
+def _value(share: Share | None) -> float:
+    return share.value if share is not None else 0.0
 
 
 def read(folder: Path, name: str) -> Iterator[Row]:
@@ -207,27 +183,27 @@ SETS = {
 NASTY = "nasty"
 
 
-def measure(decisions: Iterator[Decision]) -> Figures:
-    """Every decision counted; the time includes reading the file."""
-    counts = {(ought, was): 0 for ought in (True, False) for was in (True, False)}
+def measure(decisions: Iterator[Decision]) -> tuple[Confusion, float]:
+    """Every decision counted, and the seconds of processor time it took, reading the file included."""
     start = time.process_time()
-    for decision in decisions:
-        counts[decision] += 1
-    seconds = time.process_time() - start
-    return Figures(counts[True, True], counts[False, True], counts[True, False], counts[False, False], seconds)
+    counts = confusion(decisions)
+    return counts, time.process_time() - start
 
 
-def line(name: str, found: Figures, bounds: Set) -> str:
-    """One row of the table."""
-    shares = f"{found.precision:8.4f}{found.recall:8.4f}{found.f1:8.4f}" if found.true_positives else f"{'-':>8}" * 3
-    negatives = found.false_positives + found.true_negatives
-    rate = f"{found.false_positive_rate:8.4f}" if negatives else f"{'-':>8}"
+def line(name: str, found: Confusion, seconds: float, bounds: Set) -> str:
+    """One row of the table; the interval is F1's, or recall's where only that has a bound."""
+    shares = (
+        "".join(f"{_value(share):8.4f}" for share in (found.precision, found.recall, found.f1)) if found.true_positives else f"{'-':>8}" * 3
+    )
+    judged = found.recall if bounds.recall_at_least is not None else found.f1
+    interval = f"{judged.low:.3f}–{judged.high:.3f}" if judged is not None and found.true_positives else "-"
+    rate = f"{found.false_positive_rate.value:8.4f}" if found.false_positive_rate is not None else f"{'-':>8}"
     wanted = bounds.f1_at_least or bounds.recall_at_least
     least = f"{wanted:8.3f}" if wanted is not None else f"{'-':>8}"
     most = f"{bounds.false_positives_at_most:8.3f}" if bounds.false_positives_at_most is not None else f"{'-':>8}"
-    missed = found.missed(bounds)
-    fate = f"FAIL {', '.join(missed)}" if missed else "pass" if wanted is not None or bounds.false_positives_at_most is not None else ""
-    return f"{name:<22}{found.items:>7}{shares}{least}{rate}{most}{1e6 * found.seconds / max(1, found.items):9.0f}  {fate}"
+    wrong = missed(found, bounds)
+    fate = f"FAIL {', '.join(wrong)}" if wrong else "pass" if wanted is not None or bounds.false_positives_at_most is not None else ""
+    return f"{name:<22}{found.items:>7}{shares}{interval:>13}{least}{rate}{most}{1e6 * seconds / max(1, found.items):9.0f}  {fate}"
 
 
 def nasty(folder: Path) -> tuple[str, bool]:
@@ -271,15 +247,15 @@ def main() -> int:
     if not options.folder.is_dir():
         print(f"nothing measured: no labelled data in {options.folder}; name the folder that holds near_dups.jsonl, languages.jsonl.gz, …")
         return 0 if options.folder == FOLDER else 2
-    print(f"{'set':<22}{'items':>7}{'P':>8}{'R':>8}{'F1':>8}{'least':>8}{'FPR':>8}{'most':>8}{'µs/item':>9}")
+    print(f"{'set':<22}{'items':>7}{'P':>8}{'R':>8}{'F1':>8}{'95 %':>13}{'least':>8}{'FPR':>8}{'most':>8}{'µs/item':>9}")
     good = True
     for name in names:
         if name == NASTY:
             row, survived = nasty(options.folder)
             good = good and survived
         else:
-            found = measure(SETS[name].decisions(options.folder))
-            good, row = good and not found.missed(SETS[name]), line(name, found, SETS[name])
+            found, seconds = measure(SETS[name].decisions(options.folder))
+            good, row = good and not missed(found, SETS[name]), line(name, found, seconds, SETS[name])
         print(row, flush=True)
     return 0 if good else 1
 

@@ -12,7 +12,9 @@ from typing import Any
 
 from gen import __version__, plugins
 from gen.candidates import accepted_rows, rejected_rows
-from gen.conversation import Skipped
+from gen.containers import remove_rows, write_rows
+from gen.containers.columns import UsedColumns
+from gen.conversation import SIMULATED_COLUMN, Skipped
 from gen.errors import InputError, RecipeError
 from gen.figures.whole import figures_of
 from gen.files import write_jsonl, write_text
@@ -23,6 +25,7 @@ from gen.parts import Parts
 from gen.prompts import load
 from gen.recipe import SPLITS, Recipe
 from gen.record import Export, GateLine, ModelLine, Packed, RunRecord
+from gen.review import reviewed
 from gen.splits import LOCKED_SPLIT, Assignment, assign, assign_pairs, leaks
 from gen.types import Preference, Sample
 
@@ -79,19 +82,21 @@ def write_all(ledger: Ledger, recipe: Recipe, parts: Parts, folder: Path, *, loc
     splits, leaking = split_samples(samples, recipe, ledger)
     split_by = recipe.config.export.split.by
     ledger.write_splits({name: split for name, split in splits.of.items() if lock_test or split != LOCKED_SPLIT})
-    exports = [_export(folder, name, exporter, samples, splits.of, splits.counts) for name, exporter in parts.exporters.items()]
-    _drop_stale_exports(folder, {export.folder for export in exports})
+    container = recipe.config.export.container
+    formats = {name: exporter for name, exporter in parts.exporters.items() if exporter.takes == "samples"}
+    exports = [_export(folder, name, one, samples, splits.of, splits.counts, container) for name, one in formats.items()]
     pairs = ledger.preferences()
     if pairs:
-        exports.append(_export_pairs(folder, pairs, samples, splits))
-    else:
-        _drop_splits(folder / "preference")
+        others = {name: one for name, one in parts.exporters.items() if one.takes == "preferences"}
+        for name, one in ({"preference": plugins.build("exporters", "preference", {})} | others).items():
+            exports.append(_export_pairs(folder, name, one, pairs, samples, splits, container))
+    _drop_stale_exports(folder, {export.folder for export in exports})
     made = _pack(folder, recipe, ledger, [sample for sample in samples if splits.of[sample.id] == "train"])
     packed, not_packed = (None, made) if isinstance(made, str) else (made, "")
     record = record_of(ledger, recipe, parts, tuple(exports), packed, leaking)
     papers = _papers(folder, record)
     ledger.set_fact("card", recipe.config.card.model_dump(mode="json"))
-    sets = [f"{export.folder}/{split}.jsonl" for export in exports for split, count in export.rows.items() if count]
+    sets = [export.file(split) for export in exports for split, count in export.rows.items() if count]
     files = ("recipe.yaml", "accepted.jsonl", "rejected.jsonl", *sets, *papers)
     return Written(
         folder=folder,
@@ -152,6 +157,7 @@ def record_of(ledger: Ledger, recipe: Recipe, parts: Parts, exports: tuple[Expor
         dropped=tuple(ledger.dropped()),
         packed=packed,
         leaks=leaking,
+        reviewed=reviewed(ledger),
     )
 
 
@@ -169,44 +175,47 @@ def _papers(folder: Path, record: RunRecord) -> list[str]:
     return written
 
 
-def _export(folder: Path, name: str, exporter: Any, items: Sequence[Sample], splits: Mapping[str, str], wanted: Iterable[str]) -> Export:
+def _export(
+    folder: Path, name: str, exporter: Any, items: Sequence[Sample], splits: Mapping[str, str], wanted: Iterable[str], container: str
+) -> Export:
     by_split: dict[str, list[Sample]] = {split: [] for split in wanted}
     for item in items:
         by_split[splits[item.id]].append(item)
-    return _write_splits(folder, name, exporter, by_split)
+    return _write_splits(folder, name, exporter, by_split, container)
 
 
-def _export_pairs(folder: Path, pairs: Sequence[Preference], samples: Sequence[Sample], splits: Assignment) -> Export:
-    exporter = plugins.build("exporters", "preference", {})
+def _export_pairs(
+    folder: Path, name: str, exporter: Any, pairs: Sequence[Preference], samples: Sequence[Sample], splits: Assignment, container: str
+) -> Export:
     of = assign_pairs(pairs, samples, splits.of)
     by_split: dict[str, list[Preference]] = {split: [] for split in splits.counts}
     for pair in pairs:
         by_split.setdefault(of[pair.id], []).append(pair)
-    return _write_splits(folder, "preference", exporter, by_split)
+    return _write_splits(folder, name, exporter, by_split, container)
 
 
-def _write_splits(folder: Path, name: str, exporter: Any, by_split: Mapping[str, Sequence[Any]]) -> Export:
-    """One file per split that has rows; a file of a split that has none any more goes."""
-    skipped: list[Skipped] = []
-    rows: dict[str, int] = {}
-    for split, items in by_split.items():
-        target = folder / exporter.folder / f"{split}.jsonl"
-        made: list[Any] = []
-        for row in exporter.rows(items):
-            (skipped if isinstance(row, Skipped) else made).append(row)
-        rows[split] = len(made)
-        if made:
-            write_jsonl(target, made)
-        else:
-            target.unlink(missing_ok=True)
-    for split in set(SPLITS) - set(by_split):
-        (folder / exporter.folder / f"{split}.jsonl").unlink(missing_ok=True)
-    return Export(name, exporter.folder, rows, exporter.columns, tuple(skipped))
+def _write_splits(folder: Path, name: str, exporter: Any, by_split: Mapping[str, Sequence[Any]], container: str) -> Export:
+    """One file per split that has rows; a file of a split that has none any more goes, and one in another container too."""
+    target, used = folder / exporter.folder, UsedColumns()
+    skipped = [row for items in by_split.values() for row in exporter.rows(items) if isinstance(row, Skipped)]
+    rows = {split: sum(1 for _ in used.watch(_rows(exporter, items))) for split, items in by_split.items()}
+    columns = used.columns(exporter.columns, getattr(exporter, "wide", exporter.columns))
+    mark = {SIMULATED_COLUMN: "bool"} if (SIMULATED_COLUMN,) in used.seen else {}
+    for split in (*by_split, *(split for split in SPLITS if split not in by_split)):
+        if rows.get(split):
+            write_rows(container, target, split, _rows(exporter, by_split[split]), columns | mark)
+        remove_rows(target, split, keep=container if rows.get(split) else "")
+    return Export(name, exporter.folder, rows, columns, tuple(skipped), container)
+
+
+def _rows(exporter: Any, items: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
+    return (row for row in exporter.rows(items) if not isinstance(row, Skipped))
 
 
 def _drop_stale_exports(folder: Path, wanted: set[str]) -> None:
     """Folders of formats that the recipe no longer asks for would contradict the papers."""
-    ours = {"sft", *(f"sft-{name}" for name in plugins.names("exporters"))}
+    found = [plugins.find("exporters", name) for name in plugins.names("exporters")]
+    ours = {plugin.folder for plugin in found if getattr(plugin, "takes", "") in ("samples", "preferences")}
     for name in sorted(ours - wanted):
         _drop_splits(folder / name)
 
@@ -214,7 +223,7 @@ def _drop_stale_exports(folder: Path, wanted: set[str]) -> None:
 def _drop_splits(path: Path) -> None:
     """The files of an export, and its folder unless somebody put a file of their own there."""
     for split in SPLITS:
-        (path / f"{split}.jsonl").unlink(missing_ok=True)
+        remove_rows(path, split)
     with suppress(OSError):
         path.rmdir()
 

@@ -21,6 +21,7 @@ from gen.figures.wording import many, percent
 from gen.files import json_line
 from gen.ledger import Ledger
 from gen.recipe import parse
+from gen.review import reviewed
 
 Result = Literal["pass", "fail", "not reviewed"]
 MIN_GOOD = 0.90  # of the samples that a person inspected
@@ -51,7 +52,7 @@ def lab_standard(run: Path, ledger: Ledger, audit: Audit) -> tuple[Criterion, ..
     card = CardFields.model_validate(written) if written is not None else _card_of(text, run)
     return (
         _validity(audit),
-        _quality(run),
+        _quality(run, ledger),
         _governance(card),
         _privacy(audit),
         _split_discipline(ledger, audit),
@@ -78,10 +79,11 @@ def _validity(audit: Audit) -> Criterion:
     return Criterion("validity", "fail", ", ".join(f"{name} {count:,}" for name, count in wrong.items() if count))
 
 
-def _quality(run: Path) -> Criterion:
-    found = inspected(run)
+def _quality(run: Path, ledger: Ledger) -> Criterion:
+    """By the labels of `sluice review`; where there are none, by the ticks in a report."""
+    found = reviewed(ledger) or inspected(run)
     if found is None:
-        how = f"`sluice export {run} --lab` writes samples to inspect: tick what holds in lab/quality-report.md, then audit again"
+        how = f"`sluice review {run}` asks you about a random sample; or tick what holds in the quality-report.md of `sluice export --lab`"
         return Criterion("quality", "not reviewed", f"nobody has looked; {how}")
     good, of = found
     enough = good / of >= MIN_GOOD

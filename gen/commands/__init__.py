@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "mix": ("mix", "Mix several datasets to target proportions."),
     "audit": ("audit", "Audit any dataset: what is wrong with it, where, and what would mend it."),
     "pairs": ("pairs", "Make preference pairs from a run."),
+    "review": ("review", "Judge a random sample of a run by hand, here or in a sheet."),
     "show": ("show", "Tell one sample's whole history."),
     "gates": ("gates", "List the gates with their options and defaults."),
     "cache": ("cache", "Look after the cache of paid replies: stats, prune, export, import."),

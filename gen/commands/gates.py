@@ -1,4 +1,4 @@
-"""`sluice gates`: what gates there are and what they take."""
+"""`sluice gates`: what gates there are and what they take; `sluice gates evaluate`: how right they are on your own labels."""
 
 from __future__ import annotations
 
@@ -8,12 +8,27 @@ from dataclasses import MISSING, Field
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from gen import plugins
+from gen.commands import gates_evaluate
 from gen.recipe import DEFAULT_GATES
 
 
-def command(
+class _ListUnlessNamed(TyperGroup):
+    """`sluice gates`, `sluice gates GATE` and `sluice gates --json` are short for `sluice gates list …`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        asks_for_help = bool(args) and args[0] in ctx.help_option_names
+        return super().parse_args(ctx, args if asks_for_help or (args and args[0] in self.commands) else ["list", *args])
+
+
+command = typer.Typer(cls=_ListUnlessNamed, help="List the gates with their options and defaults, or measure them on labelled data.")
+command.command("evaluate")(gates_evaluate.command)
+
+
+@command.command("list")
+def list_gates(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
     name: Annotated[str, typer.Argument(metavar="[GATE]", help="One gate, with its whole description.")] = "",
 ) -> None:

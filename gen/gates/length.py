@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from gen.bounds import to_try
 from gen.text import contents, count_words, estimate_tokens
 from gen.types import Sample, Verdict, kept, rejected
 
@@ -37,6 +38,8 @@ class Length:
     max_prompt_characters: int = 40_000
     max_tokens: int = 16_384
     preset: Literal["textbook", "course"] | None = None
+
+    thresholds = to_try(min_words=(1, 2, 3, 5, 10, 15, 20, 30, 50), max_words=(200, 300, 500, 1_000, 2_000, 4_000))
 
     def __post_init__(self) -> None:
         fewest, most = self._reply_words()

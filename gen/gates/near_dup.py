@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from gen.bounds import to_try
 from gen.likeness.minhash import BANDS, ROWS, Index, Scheme
 from gen.likeness.same_task import may_be_same, read, similarity, unpack
 from gen.turns import On, part
@@ -41,6 +42,8 @@ class NearDup:
     _index: Index = field(init=False, repr=False, compare=False)
     _ids: list[str] = field(init=False, repr=False, compare=False, default_factory=list)
     _readings: list[bytes] = field(init=False, repr=False, compare=False, default_factory=list)
+
+    thresholds = to_try(threshold=(0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95))
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:

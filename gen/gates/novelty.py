@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gen.bounds import to_try
 from gen.likeness.rouge import coded, nearest_coded
 from gen.turns import part
 from gen.types import Sample, Verdict, kept, rejected
@@ -31,6 +32,8 @@ class Novelty:
     _pools: dict[str, tuple[list[str], list[str]]] = field(
         init=False, repr=False, compare=False, default_factory=lambda: defaultdict(lambda: ([], []))
     )
+
+    thresholds = to_try(threshold=(0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95))
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:

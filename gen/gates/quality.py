@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from gen.bounds import to_try
 from gen.language import english_words
 from gen.patterns.refusals import REFUSED_FROM, refusal_weight
 from gen.text import code_share, contents, count_words, lines, words
@@ -61,6 +62,8 @@ class Quality:
     weight_structure: float = 1.0
     weight_variety: float = 2.0
     weight_topic: float = 2.0
+
+    thresholds = to_try(minimum=(0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95))
 
     def __post_init__(self) -> None:
         weights = (self.weight_length, self.weight_answer, self.weight_structure, self.weight_variety, self.weight_topic)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import eq
 
+from gen.bounds import to_try
 from gen.text import capped, code_share, contents, lines, ngrams, words
 from gen.types import Sample, Verdict, kept, rejected
 
@@ -40,6 +41,8 @@ class Repetition:
     min_words: int = 20
     min_compression: float = 0.2
     max_duplicate_lines: float = 0.5
+
+    thresholds = to_try(tolerance=(1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0), min_compression=(0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4))
 
     def __post_init__(self) -> None:
         if self.tolerance <= 0 or self.min_words < 1:

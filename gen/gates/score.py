@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from gen.bounds import to_try
 from gen.errors import RecipeError
 from gen.types import Sample, Verdict, kept, rejected
 
@@ -35,6 +36,7 @@ class ScoreGate:
     aspect: str = ""
 
     reads_scores: ClassVar[bool] = True
+    thresholds = to_try(minimum=(2.0, 2.5, 3.0, 3.5, 4.0, 4.5), maximum=(0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9))
 
     def __post_init__(self) -> None:
         if self.minimum is None and self.maximum is None:

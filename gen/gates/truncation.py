@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from gen.bounds import to_try
 from gen.text import capped, code_share, contents, count_words, fences, is_code_line, lines, words
 from gen.types import Sample, Verdict, kept, rejected
 
@@ -56,6 +57,8 @@ class Truncation:
     """
 
     min_words: int = 12
+
+    thresholds = to_try(min_words=(4, 6, 8, 10, 12, 16, 20, 30))
 
     def __post_init__(self) -> None:
         if self.min_words < 1:
