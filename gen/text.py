@@ -19,6 +19,8 @@ _HEAD = 14_000  # of a longer text its beginning and its end are read, where ref
 _VIEWS = 64  # texts kept per view: all turns of one sample, with room for a few more
 
 _ASCII_WORD = re.compile(r"[a-z0-9_]{1,64}(?:'[a-z]{1,8})?")
+_ASCII_WORD_CHARS = 64
+_WORD_CHARACTERS = bytes(code if chr(code).isascii() and (chr(code).isalnum() or chr(code) in "_'") else 32 for code in range(256))
 _WORD = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]{1,5}"  # Thai, Lao, Burmese, Khmer: no spaces between words, about five characters each
     r"|[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"  # kana and Han: one character
@@ -88,8 +90,16 @@ def words(text: str) -> tuple[str, ...]:
     """
     body = capped(text)
     if body.isascii():
-        return tuple(_ASCII_WORD.findall(body.lower()))
+        return tuple(_ascii_words(body.lower()))
     return tuple(_WORD.findall(fold(body).lower().replace("’", "'")))
+
+
+def _ascii_words(lowered: str) -> list[str]:
+    """What `_ASCII_WORD` finds. Splitting is several times quicker than searching; only words with an apostrophe have to be searched."""
+    found = lowered.encode("ascii").translate(_WORD_CHARACTERS).decode("ascii").split()
+    if found and len(max(found, key=len)) > _ASCII_WORD_CHARS:
+        return _ASCII_WORD.findall(lowered)
+    return [word for piece in found for word in (_ASCII_WORD.findall(piece) if "'" in piece else (piece,))] if "'" in lowered else found
 
 
 def count_words(text: str) -> int:

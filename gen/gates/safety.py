@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gen.patterns.harm_lexicon import Hit, Lexicon, Phrases, Stems, lexicon, participles, stems
+from gen.patterns.harm_lexicon import HITS, Hit, Lexicon, Phrases, Stems, lexicon, participles, stem_set, stems
 from gen.patterns.redaction import Side, looked_at, text_of
 from gen.types import Sample, Verdict, kept, rejected
 
@@ -51,6 +51,8 @@ _CONTEST = re.compile(
     r"|church|front|order|person|town|college|once|all|least|first|any|every|exchange|return|general|case)\b)[a-z-]{3,20}"
     r"(?: [a-z0-9-]{2,12})?\W{0,3}$"
 )
+_HARM_BY_ITSELF = frozenset({HITS, "slurs", "first_person", "addressed"})
+_HARM_TO_GROUPS = frozenset({"attacks", "insults", "slights", "denials"})
 _CONTESTED = frozenset({"violence", "harassment"})
 _WAY = re.compile(
     r"^(?:what(?:'s| is| are)|which is|is there|are there)\b.{0,40}\b(?:ways?|methods?|steps|places?|techniques?|tricks?|recipe)\b"
@@ -95,10 +97,12 @@ class Safety:
         return kept("safety")
 
     def _reply_category(self, text: str, asked: str) -> str:
-        if _REFUSAL.search(text[:_REFUSAL_WITHIN]):
+        if HITS not in self._lexicon.screen.parts(stem_set(text.lower())):
             return ""
         found = [hit.category for sentence in _pieces(text) for hit in _served(sentence, self._lexicon)]
-        if asked and found:
+        if not found or _REFUSAL.search(text[:_REFUSAL_WITHIN]):
+            return ""
+        if asked:
             return asked
         if len(found) < _DENSE_HITS or not _STEP.search(text):
             return ""
@@ -110,9 +114,11 @@ class Safety:
 
 def request_category(text: str, words_of_harm: Lexicon) -> str:
     """The category of harm that `text` asks for or threatens, empty when none."""
+    lowered = text.lower().replace("’", "'")
+    if not _may_hold_harm(words_of_harm.screen.parts(stem_set(lowered))):
+        return ""
     if len(_NUMBER.findall(text)) >= 3 and _ARITHMETIC.search(text):
         return ""
-    lowered = text.lower().replace("’", "'")
     for sentence in _sentences(lowered):
         words = stems(sentence)
         if not words:
@@ -123,6 +129,13 @@ def request_category(text: str, words_of_harm: Lexicon) -> str:
         if not _is_told(lowered, category, words_of_harm):
             return category
     return ""
+
+
+def _may_hold_harm(parts: set[str]) -> bool:
+    """Whether any rule of `_sentence_category` can apply to a text with phrases of these parts of the lexicon."""
+    if not parts.isdisjoint(_HARM_BY_ITSELF):
+        return True
+    return ("groups" in parts and not parts.isdisjoint(_HARM_TO_GROUPS)) or ("facts" in parts and "owners" in parts)
 
 
 def _sentence_category(sentence: str, words: Stems, words_of_harm: Lexicon) -> str:
