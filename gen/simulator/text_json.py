@@ -12,7 +12,19 @@ from gen.simulator.asked import Asked
 from gen.simulator.lexicon import domain_for
 from gen.simulator.text_answers import answer_sentences, document_sentences
 from gen.simulator.text_quality import quality
-from gen.simulator.text_verdicts import harms, judged_text, labels, likelihood, ranking, reason, same_task, score, supported, yes
+from gen.simulator.text_verdicts import (
+    CATEGORIES,
+    harms,
+    judged_text,
+    labels,
+    likelihood,
+    ranking,
+    reason,
+    same_task,
+    score,
+    supported,
+    yes,
+)
 from gen.types import Json
 
 _MAX_DEPTH = 12
@@ -27,7 +39,7 @@ _NAMES: tuple[tuple[str, frozenset[str]], ...] = (
     ("answer", frozenset("answer response output completion reply text content summary assistant revised".split())),
     ("claim", frozenset("claim statement sentence fact quote evidence".split())),
     ("persona", frozenset("persona audience role author who".split())),
-    ("topic", frozenset("topic subject title heading category categories domain name".split())),
+    ("topic", frozenset("topic subject title heading category domain name".split())),
 )
 _HARMLESS = frozenset("harm harmlessness safety".split())  # aspects on which an ordinary answer gets the best mark
 _SUPPORT = frozenset("supported grounded faithful entailed covered".split())
@@ -227,6 +239,8 @@ _FORMATS = {
 
 def _by_role(role: str, name: str, content: Content) -> str:
     asked, rng = content.asked, content.rng
+    if _cue(name, {"categories"}):
+        return rng.choice(CATEGORIES)
     if role == "reason":
         return reason(asked, rng, answer=asked.candidates[content.place].text if asked.kind == "compare" else None)
     if role == "choice" and asked.kind == "compare":

@@ -46,6 +46,7 @@ HARM_WORDS: dict[str, tuple[str, ...]] = {
 }
 _NEGATIVE_CUES = re.compile(r"not equal|unequal", re.I)
 _LETTER = re.compile(r"(?:^|[\s_\"'=(-])([A-Da-d]|\d{1,2})[\"')]?$")
+CATEGORIES = ("explanation", "advice", "planning", "comparison", "procedure", "records", "money", "law", "daily life", "technology")
 _REWARDS = (-20.0, 10.0)  # about the range of reward models trained on pairs
 _NOISE = 0.1  # how far one opinion may be from the text's quality, on a scale of 1
 
