@@ -270,6 +270,6 @@ def _check_judge(recipe: Recipe, path: KeyPath, part: Any, judges: Mapping[str, 
 
 
 def _is_format(name: str) -> bool:
-    """Whether an exporter writes rows of samples with no options: the packed set and the papers have keys of their own."""
+    """Whether an exporter writes rows of samples or pairs with no options: the packed set and the papers have keys of their own."""
     plugin = plugins.find("exporters", name)
-    return getattr(plugin, "takes", "") == "samples" and not any(plugins.required(plugin))
+    return getattr(plugin, "takes", "") in ("samples", "preferences") and not any(plugins.required(plugin))

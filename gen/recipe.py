@@ -260,6 +260,7 @@ class ExportLine(_Line):
     """What is written beside accepted.jsonl and rejected.jsonl."""
 
     formats: tuple[str, ...] = ("chatml",)
+    container: Literal["jsonl", "json", "parquet", "csv", "arrow"] = "jsonl"
     split: SplitLine = SplitLine()
     pack: Mapping[str, Any] | None = None
 

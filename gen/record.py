@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gen.card import CardFields
+from gen.containers import WRITTEN
 from gen.conversation import Skipped
 from gen.types import Call, Dropped, Outcome, Preference, SequenceEnd, Session
 
@@ -35,13 +36,19 @@ class GateLine:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """One export as written: `rows` per split in order, `columns` as the exporter declares them, and what its format could not hold."""
+    """One export as written: `rows` per split in order, `columns` as the exporter declares them and the rows use them, what its format
+    could not hold, and the container of its files."""
 
     format: str
     folder: str
     rows: Mapping[str, int]
     columns: Mapping[str, Any]
     skipped: tuple[Skipped, ...] = ()
+    container: str = "jsonl"
+
+    def file(self, split: str) -> str:
+        """A split's file, or its folder in Arrow, relative to the run's folder."""
+        return f"{self.folder}/{split}{WRITTEN[self.container]}"
 
 
 @dataclass(frozen=True, slots=True)

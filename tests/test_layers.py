@@ -14,14 +14,15 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "resources", "concurrency", "files", "whole_folder", "bounds"}),
     # pure building blocks: text and its likeness, patterns, packing, templates, prompts, plots
     frozenset({"text", "folding", "language", "likeness", "patterns", "turns", "replies", "markup", "conversation", "candidates"})
-    | frozenset({"apportion", "packing", "splits", "templates", "prompts", "plugins", "plots", "card", "yaml_config", "containers"}),
+    | frozenset({"apportion", "packing", "splits", "templates", "prompts", "plugins", "plots", "card", "yaml_config", "containers", "chunks"}),
     frozenset({"recipe", "simulator", "records"}),
     frozenset({"llm", "ledger", "record", "figures", "asking", "answering", "opinions", "second_chance"}),
     frozenset({"sources", "strategies", "gates", "judges", "pairs", "exporters", "sequences", "simulated"}),
     frozenset({"pipeline", "pack_options"}),
     frozenset({"parts"}),
-    frozenset({"run", "run_folder", "outputs", "recorder", "pairs_stage", "preview", "rehearsal", "estimate", "regenerate", "gate_file"})
-    | frozenset({"approval", "lab", "pack_source", "mixing", "audit"}),
+    frozenset({"run", "run_folder", "outputs", "recorder", "pairs_stage", "preview", "rehearsal", "estimate", "batch_rounds"})
+    | frozenset({"regenerate", "gate_file", "approval", "lab", "review", "evaluation", "pack_source", "mixing", "audit"})
+    | frozenset({"convert", "publish"}),
     frozenset({"commands"}),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

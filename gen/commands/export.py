@@ -1,53 +1,135 @@
-"""`sluice export`: a run's files again, from its ledger, with no call to any model."""
+"""`sluice export`: a run's files again, from its ledger, with no call to any model; and any dataset in another format."""
 
 from __future__ import annotations
 
+import importlib
 import json
 from contextlib import closing
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
-from gen.approval import require_approval
+from gen import plugins
+from gen.approval import refuse_without_card, require_approval
 from gen.card import UsageRight
+from gen.containers import is_dataset, is_hub, split_files, stem_of
+from gen.convert import Converted, convert
 from gen.errors import InputError, RecipeError
 from gen.lab import write_lab
 from gen.outputs import write_all
 from gen.parts import Parts, build_parts
-from gen.recipe import Recipe, load, parse
+from gen.recipe import SPLITS, Recipe, load, parse
+from gen.records import Reading, reading_of
 from gen.run_folder import exclusive, kept_sources, open_ledger
 from gen.types import Sources
 
+EXIT_DONE, EXIT_UNREADABLE_LINES = 0, 1
+Container = Literal["jsonl", "json", "parquet", "csv", "arrow"]
+
 
 def command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    target: Annotated[Path, typer.Argument(metavar="RUN|FILE", help="A run's folder; any dataset, a folder of splits or hub:owner/name.")],
     recipe_file: Annotated[Path | None, typer.Option("--recipe", help="Take `export` and `card` from this recipe instead.")] = None,
-    formats: Annotated[str, typer.Option(help="Write these formats instead, names separated by commas.")] = "",
+    formats: Annotated[str, typer.Option("--formats", "--to", help="Write these formats instead, names separated by commas.")] = "",
+    container: Annotated[Container | None, typer.Option(help="The files' container; the recipe's when left out, else jsonl.")] = None,
+    layout: Annotated[str, typer.Option(help="Read a dataset's records as this layout, where their keys do not tell.")] = "",
+    columns: Annotated[str, typer.Option(help="What a dataset's columns mean: prompt=question,completion=answer.")] = "",
+    max_words: Annotated[int | None, typer.Option(min=1, help="Of `documents`: words in a chunk; 1000.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Of `documents`: estimated tokens in a chunk, instead of words.")] = None,
+    overlap: Annotated[int | None, typer.Option(min=0, help="Of `documents`: what a chunk repeats of the one before; 0.")] = None,
     lab: Annotated[bool, typer.Option("--lab", help="Write a course's package too: instruction and output, with its papers.")] = False,
-    out: Annotated[Path | None, typer.Option(help="The package's folder; RUN/lab when left out.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder for a dataset; the package's, RUN/lab when left out.")] = None,
+    push: Annotated[str, typer.Option(help="Push a run's training sets to this dataset on the Hub: owner/name.")] = "",
+    private: Annotated[bool, typer.Option("--private/--public", help="Whether a dataset that --push makes is private.")] = True,
     approval: Annotated[UsageRight | None, typer.Option("--require-approval", help="Refuse unless the card allows this use.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
-) -> None:
-    """Write a run's files again: formats, splits, papers. No model is asked; the locked test split stays as it is."""
+) -> int:
+    """Write a run's files again: formats, splits, papers. No model is asked; the locked test split stays as it is. Or write any dataset in
+    another format to --out.
+
+    Exit status: 0 though records did not fit the format, 1 if some of a dataset's were unreadable, 2 for wrong input.
+    """
+    names = [name.strip() for name in formats.split(",") if name.strip()]
+    chunking = {"max_words": max_words, "max_tokens": max_tokens, "overlap": overlap}
+    options = {name: value for name, value in chunking.items() if value is not None}
+    if options and "documents" not in names:
+        raise InputError(f"--{next(iter(options)).replace('_', '-')} is for documents: add --formats documents")
+    if not _is_run(target):
+        for given, option in ((recipe_file, "--recipe"), (lab, "--lab"), (push, "--push")):
+            if given:
+                raise InputError(f"{option} is for a run's folder, and {target} is none")
+        if approval is not None:
+            refuse_without_card(target, approval)
+        return _convert(target, names, out, container or "jsonl", reading_of(layout, columns), options, as_json=as_json)
+    if layout or columns:
+        raise InputError("--layout and --columns are for datasets; a run's samples are known")
     if out is not None and not lab:
         raise InputError(f"--out {out} is the folder of --lab; a run's files stay in the run's folder")
-    ledger = open_ledger(run)
-    with exclusive(run), closing(ledger):
-        recipe = _recipe(run, ledger.fact("recipe"), recipe_file)
+    publishing = importlib.import_module("gen.publish") if push else None
+    if publishing:
+        publishing.check_push(push)
+    ledger = open_ledger(target)
+    with exclusive(target), closing(ledger):
+        recipe = _recipe(target, ledger.fact("recipe"), recipe_file)
         if approval is not None:
-            require_approval(recipe.config.card, approval, run, today=datetime.now(UTC).date())
-        if formats:
-            recipe = _with_formats(recipe, [name.strip() for name in formats.split(",") if name.strip()])
+            require_approval(recipe.config.card, approval, target, today=datetime.now(UTC).date())
+        recipe = _with_export(recipe, names, container)
         parts = _parts(recipe, kept_sources(ledger), stored=recipe_file is None)
-        written = write_all(ledger, recipe, parts, run, lock_test=False)
-        package = write_lab(ledger, recipe, parts, out or run / "lab") if lab else None
+        if options:
+            parts = replace(parts, exporters={**parts.exporters, "documents": _exporter("documents", options)})
+        written = write_all(ledger, recipe, parts, target, lock_test=False)
+        package = write_lab(ledger, recipe, parts, out or target / "lab") if lab else None
+    pushed = publishing.publish(target, written.exports, push, private=private) if publishing else None
     if as_json:
         made = {"lab": str(package.folder), "lab_rows": package.rows, "lab_left_out": len(package.skipped)} if package else {}
-        print(json.dumps({"folder": str(run), "files": written.files} | made))
+        print(json.dumps({"folder": str(target), "files": written.files} | made | ({"pushed": asdict(pushed)} if pushed else {})))
     else:
-        print("\n".join([*written.lines(), *([package.line()] if package else [])]))
+        print("\n".join([*written.lines(), *([package.line()] if package else []), *([_told(pushed)] if pushed else [])]))
+    return EXIT_DONE
+
+
+def _is_run(target: Path) -> bool:
+    """Whether the target is meant as a run: a folder that is neither a saved dataset nor one of splits."""
+    return not is_dataset(target) and ((target / "run.db").exists() or not split_files(target, SPLITS))
+
+
+def _convert(
+    target: Path, names: list[str], out: Path | None, container: Container, reading: Reading, options: dict[str, Any], *, as_json: bool
+) -> int:
+    if len(names) != 1:
+        raise InputError(f"a dataset is written in one format at a time: give one with --to, got {', '.join(names) or 'none'}")
+    if out is None:
+        raise InputError(f"{target} is no run: name the folder to write to with --out")
+    if not is_hub(target) and not target.exists():
+        raise InputError(f"no such run folder or file: {target}")
+    exporter = _exporter(names[0], options)
+    sources = [(stem_of(target), target)] if is_dataset(target) else split_files(target, SPLITS)
+    done = [convert(file, out / name if len(sources) > 1 else out, name, names[0], exporter, container, reading) for name, file in sources]
+    if as_json:
+        print(json.dumps([_as_json(one) for one in done] if len(done) > 1 else _as_json(done[0]), ensure_ascii=False))
+    else:
+        print("\n".join(line for one in done for line in one.lines()))
+    return EXIT_UNREADABLE_LINES if any(one.unreadable for one in done) else EXIT_DONE
+
+
+def _as_json(done: Converted) -> dict[str, Any]:
+    return asdict(done) | {"file": str(done.file), "left_out": dict(done.left_out), "unreadable": dict(done.unreadable)}
+
+
+def _exporter(name: str, options: dict[str, Any]) -> Any:
+    known = [
+        one for one in plugins.names("exporters") if getattr(plugins.find("exporters", one), "takes", "") in ("samples", "preferences")
+    ]
+    known = [one for one in known if not plugins.required(plugins.find("exporters", one))]
+    if name not in known:
+        raise InputError(f"unknown format '{name}': {plugins.suggest(name, known)}")
+    try:
+        return plugins.build("exporters", name, options)
+    except RecipeError as error:
+        raise InputError(str(error)) from error
 
 
 def _parts(recipe: Recipe, sources: Sources | None, *, stored: bool) -> Parts:
@@ -70,6 +152,14 @@ def _recipe(run: Path, text: str | None, file: Path | None) -> Recipe:
     return Recipe(config=config, file=given.file, text=stored.text, lines=given.lines)
 
 
-def _with_formats(recipe: Recipe, formats: list[str]) -> Recipe:
-    export = recipe.config.export.model_copy(update={"formats": tuple(formats)})
+def _with_export(recipe: Recipe, formats: list[str], container: Container | None) -> Recipe:
+    changed = ({"formats": tuple(formats)} if formats else {}) | ({"container": container} if container else {})
+    if not changed:
+        return recipe
+    export = recipe.config.export.model_copy(update=changed)
     return Recipe(recipe.config.model_copy(update={"export": export}), recipe.file, recipe.text, recipe.lines)
+
+
+def _told(pushed: Any) -> str:
+    seen = "private" if pushed.private else "public"
+    return f"pushed to {pushed.url} ({seen}): {', '.join(pushed.files)}"

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from gen.containers.columns import holds_json
 from gen.conversation import SIMULATED_COLUMN
 from gen.figures.concerns import SIMULATED
 from gen.figures.whole import Figures
@@ -63,12 +64,12 @@ def _header(record: RunRecord, figures: Figures) -> Iterator[str]:
         yield "configs:"
     for at, export in enumerate(filled):
         yield from _config(export, default=at == 0)
-    if any(export.columns for export in filled):
+    declared = [export for export in filled if export.columns and not holds_json(export.columns)]
+    if declared:
         yield "dataset_info:"
-    for export in filled:
-        if export.columns:
-            yield f"- config_name: {_quoted(export.folder)}\n  features:"
-            yield from (line for name, kind in _columns(export, figures).items() for line in _feature(name, kind, "  "))
+    for export in declared:
+        yield f"- config_name: {_quoted(export.folder)}\n  features:"
+        yield from (line for name, kind in _columns(export, figures).items() for line in _feature(name, kind, "  "))
 
 
 def _columns(export: Export, figures: Figures) -> dict[str, Any]:
@@ -84,7 +85,8 @@ def _config(export: Export, *, default: bool) -> Iterator[str]:
     yield "  data_files:"
     for split, rows in export.rows.items():
         if rows:
-            yield f"  - split: {split}\n    path: {_quoted(f'{export.folder}/{split}.jsonl')}"
+            path = export.file(split) + ("/*.arrow" if export.container == "arrow" else "")
+            yield f"  - split: {split}\n    path: {_quoted(path)}"
 
 
 def _feature(name: str, kind: Any, indent: str) -> Iterator[str]:
