@@ -29,7 +29,7 @@ SAMPLE = Sample(
 )
 
 
-def judge(name: str, **options: Any) -> Any:
+def judge(name: str, /, **options: Any) -> Any:
     return plugins.build("judges", name, {"model": "critic"} | NEEDED.get(name, {}) | options)
 
 
