@@ -66,7 +66,7 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]], columns: Mapping[str, A
     count = 0
     with replacing(path) as file:
         text = io.TextIOWrapper(file, "utf-8", errors="backslashreplace", newline="")
-        table = csv.writer(text, lineterminator="\n")
+        table = csv.writer(text, lineterminator="\r\n")  # also what makes it quote both characters
         table.writerow([_cell("", name) for name in columns])
         for row in rows:
             table.writerow([_cell(name, row.get(name)) for name in columns])
