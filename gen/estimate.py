@@ -25,6 +25,8 @@ REPLY_LENGTHS = (1.0, 2.0)
 # A hosted model's reply: the time to its first token, and its tokens per second. Assumed, not measured.
 SECONDS_TO_FIRST_TOKEN = 1.0
 TOKENS_PER_SECOND = 60.0
+# A batch, from its sending to its results: OpenAI and Anthropic promise a day; most are over within the hour, small ones within minutes.
+BATCH_SECONDS = (900.0, 86400.0)
 CALLS_PER_TASK = 3  # of one task in flight at once, about
 _CONFIDENCE = 0.95
 
@@ -108,8 +110,11 @@ class Estimate:
     caps: tuple[Cap, ...]
 
 
-def estimate(config: Config, rehearsal: Rehearsal, *, busy: int, earlier: Earlier | None = None) -> Estimate:
-    """The whole estimate. `busy` is how many requests the recipe's sequences can keep in flight, from `busy_requests`."""
+def estimate(
+    config: Config, rehearsal: Rehearsal, *, busy: int, earlier: Earlier | None = None, rounds: Between = Between(0, 0)
+) -> Estimate:
+    """The whole estimate. `busy` is how many requests the recipe's sequences can keep in flight, from `busy_requests`; `rounds` how many
+    batches it waits for one after another."""
     candidates, steps = Between(0, 0), []
     for one in rehearsal.strategies:
         needed = candidates_needed(one, yields_of(one.strategy, earlier))
@@ -121,7 +126,8 @@ def estimate(config: Config, rehearsal: Rehearsal, *, busy: int, earlier: Earlie
     together = tuple(_merged(steps))
     prices = {name: price_of(config.models[name]) for name in dict.fromkeys(step.model for step in together)}
     models = tuple(
-        _model(name, config.models[name], price, [step for step in together if step.model == name]) for name, price in prices.items()
+        _model(name, config.models[name], price, [step for step in together if step.model == name], rounds)
+        for name, price in prices.items()
     )
     calls = _sum(one.calls for one in models)
     tokens = _sum(one.input_tokens + one.output_tokens for one in models)
@@ -241,7 +247,7 @@ def _merged(steps: Iterable[StepEstimate]) -> Iterable[StepEstimate]:
         yield StepEstimate(model, purpose, calls, *tokens)
 
 
-def _model(name: str, line: ModelLine, price: Price | None, steps: list[StepEstimate]) -> ModelEstimate:
+def _model(name: str, line: ModelLine, price: Price | None, steps: list[StepEstimate], rounds: Between) -> ModelEstimate:
     calls = _sum(step.calls for step in steps)
     asked, said = _sum(step.calls.times(step.input_tokens) for step in steps), _sum(step.calls.times(step.output_tokens) for step in steps)
     waiting = _sum(_call_seconds(step, line) for step in steps)
@@ -253,6 +259,8 @@ def _model(name: str, line: ModelLine, price: Price | None, steps: list[StepEsti
         "input_tokens_per_minute": _at(line.input_tokens_per_minute, asked),
         "output_tokens_per_minute": _at(line.output_tokens_per_minute, said),
     }
+    if line.mode == "batch":
+        bounds = {"batches one after another": rounds.times(Between(min(BATCH_SECONDS), max(BATCH_SECONDS)))}
     slowest = max(bounds, key=lambda key: bounds[key].high)
     return ModelEstimate(
         model=name,
@@ -284,8 +292,9 @@ def _call_seconds(step: StepEstimate, line: ModelLine) -> Between:
 
 def _seconds_together(lines: Mapping[str, ModelLine], models: Iterable[ModelEstimate], steps: Iterable[StepEstimate], busy: int) -> Between:
     """Models work side by side: the slowest decides, or how few requests the sequences keep in flight."""
-    waiting = _sum(_call_seconds(step, lines[step.model]) for step in steps)
-    in_flight = max(1, min(busy, sum(line.max_concurrency for line in lines.values())))
+    live = [step for step in steps if lines[step.model].mode == "live"]
+    waiting = _sum(_call_seconds(step, lines[step.model]) for step in live)
+    in_flight = max(1, min(busy, sum(line.max_concurrency for line in lines.values() if line.mode == "live")))
     return Between(
         max([waiting.low / in_flight, *(one.seconds.low for one in models)]),
         max([waiting.high / in_flight, *(one.seconds.high for one in models)]),

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from gen import plugins
-from gen.commands import check_estimate, check_ping
+from gen.commands import check_batches, check_estimate, check_ping
 from gen.errors import RecipeError
 from gen.estimate import busy_requests
 from gen.llm.client import Client
@@ -47,18 +47,21 @@ def command(
     if not (with_estimate or with_ping):
         check_models(recipe)
     previews = asyncio.run(preview(recipe, parts)) if prompts or (prompts is None and not (with_estimate or with_ping)) else []
-    found, earlier = check_estimate.estimate_of(recipe, parts, run) if with_estimate else (None, None)
+    rounds = check_batches.rounds_in(recipe, parts)
+    found, earlier = check_estimate.estimate_of(recipe, parts, run, rounds) if with_estimate else (None, None)
     pongs = check_ping.ping_models(recipe, parts) if with_ping else []
     if as_json:
         extra: dict[str, Any] = {"estimate": check_estimate.as_json(found, earlier)} if found else {}
         extra |= {"ping": check_ping.as_json(pongs)} if with_ping else {}
+        extra |= check_batches.as_json(rounds)
         print(json.dumps(_as_json(recipe, parts, previews) | extra, ensure_ascii=False))
     else:
         for one in previews:
             print(f"--- {one.strategy}: {one.purpose}, to the model '{one.model}' ---")
             for role, text in one.messages:
                 print(f"[{role}]\n{text}\n")
-        print("\n".join([*_summary(recipe, parts), *(check_estimate.lines_of(recipe, found, earlier, run) if found else ())]), flush=True)
+        shown = [*_summary(recipe, parts), *check_batches.lines_of(recipe, rounds)]
+        print("\n".join([*shown, *(check_estimate.lines_of(recipe, found, earlier, run) if found else ())]), flush=True)
         check_ping.show(recipe, pongs)
     if any(pong.error for pong in pongs):
         return EXIT_WRONG_INPUT
@@ -131,7 +134,7 @@ def _summary(recipe: Recipe, parts: Parts) -> list[str]:
     ]
     lines += [f"  note        {note}" for note in (*surplus_notes(parts), *_split_notes(recipe), *_judge_notes(parts))]
     lag = min((int(getattr(one, "lag", 64)) for one in parts.strategies.values()), default=64)
-    slots = sum(line.max_concurrency for line in config.models.values())
+    slots = sum(line.max_concurrency for line in config.models.values() if line.mode == "live")
     busy = busy_requests(parts)
     if busy < slots:
         lines.append(

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from gen.batch_rounds import Rounds
 from gen.errors import InputError
 from gen.estimate import REPLY_LENGTHS, YIELDS, Between, Cap, Earlier, Estimate, ModelEstimate, busy_requests, earlier_run, estimate
 from gen.parts import Parts
@@ -15,10 +16,11 @@ from gen.rehearsal import rehearse
 from gen.run_folder import open_ledger
 
 
-def estimate_of(recipe: Recipe, parts: Parts, run: Path | None) -> tuple[Estimate, Earlier | None]:
+def estimate_of(recipe: Recipe, parts: Parts, run: Path | None, rounds: Rounds | None) -> tuple[Estimate, Earlier | None]:
     """Rehearse the recipe and reckon, with the yields and token counts of `run` where one is given."""
     earlier = None if run is None else _earlier(run)
-    return estimate(recipe.config, asyncio.run(rehearse(recipe)), busy=busy_requests(parts), earlier=earlier), earlier
+    waits = Between(0, 0) if rounds is None else Between(rounds.low, rounds.high)
+    return estimate(recipe.config, asyncio.run(rehearse(recipe)), busy=busy_requests(parts), earlier=earlier, rounds=waits), earlier
 
 
 def lines_of(recipe: Recipe, found: Estimate, earlier: Earlier | None, run: Path | None) -> list[str]:
