@@ -94,7 +94,12 @@ def m002_reviews(database: Database) -> None:
     """)
 
 
-_KNOWN = ("m001_ledger", "m002_reviews")
+@migrations()
+def m003_cache_writes(database: Database) -> None:
+    database.executescript("ALTER TABLE calls ADD COLUMN cache_write_tokens INTEGER NOT NULL DEFAULT 0;")
+
+
+_KNOWN = ("m001_ledger", "m002_reviews", "m003_cache_writes")
 REVIEW = "review"  # the gate under which a person's rejection stands
 
 
@@ -248,7 +253,7 @@ class Ledger:
                 model=row["model"],
                 model_id=row["model_id"],
                 purpose=row["purpose"],
-                usage=Usage(row["input_tokens"], row["output_tokens"], row["cached_tokens"]),
+                usage=Usage(row["input_tokens"], row["output_tokens"], row["cached_tokens"], row.get("cache_write_tokens", 0)),
                 cost=row["cost"],
                 finish_reason=row["finish_reason"],
                 simulated=bool(row["simulated"]),

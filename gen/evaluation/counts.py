@@ -70,7 +70,7 @@ class Confusion:
         F1 = 2 s / (1 + s), which rises with it (Hand, Christen & Kirielle 2021, "F*: an interpretable transformation of the F-measure").
 
         >>> [round(end, 3) for end in Confusion(90, 5, 5, 900).f1]
-        [0.947, 0.907, 0.971, 100]
+        [0.947, 0.904, 0.972, 100]
         """
         share = _share(self.true_positives, self.true_positives + self.false_positives + self.false_negatives)
         if share is None or not self.positives:
