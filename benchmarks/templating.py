@@ -26,6 +26,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
+from operator import truediv
 from pathlib import Path
 from typing import Any
 
@@ -139,14 +140,16 @@ def measure(name: str, tokenizer: str, samples: list[Sample], chat_template: str
     for path, spent in taken.items():
         later = spent[1:]
         rate = size / statistics.median(later)
-        ratio = statistics.median(slow / fast for slow, fast in zip(taken["one by one"][1:], later, strict=True))
+        ratio = statistics.median(map(truediv, taken["one by one"][1:], later))
         cold = f"{size / spent[0]:8.0f} chats/s in the first round"
         print(f"  {path:14}{rate:8.0f} chats/s {rate * tokens / len(rounds) / size:10.0f} tokens/s {ratio:6.2f} × one by one {cold}")
-    least, batch = (
-        statistics.median(slow / fast for slow, fast in zip(taken[path][1:], taken["ours"][1:], strict=True)) for path in ("one by one", "encode_batch")
+    ours = taken["ours"][1:]
+    least, batch = (statistics.median(map(truediv, taken[path][1:], ours)) for path in ("one by one", "encode_batch"))
+    print(
+        f"  ours is {least:.2f} × one by one (at least {AT_LEAST}), {batch:.2f} × encode_batch alone (at least {NOT_SLOWER});"
+        f" ids {'equal' if same else 'DIFFER'}"
     )
     kept = same and least >= AT_LEAST and batch >= NOT_SLOWER
-    print(f"  ours is {least:.2f} × one by one (at least {AT_LEAST}), {batch:.2f} × encode_batch alone (at least {NOT_SLOWER}); ids {'equal' if same else 'DIFFER'}")
     return kept
 
 

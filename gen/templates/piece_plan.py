@@ -5,13 +5,30 @@ Conversations of one shape have the same parts but for their words, so a Form ho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from sys import byteorder
+from typing import NamedTuple
 
 from gen.templates.loss_mask import MARKER
 from gen.templates.tokenizer import Piece, Special
 
-Part = tuple[Piece | int, bool]  # text to encode or a token's id, and whether it is trained
+ID_BYTES = 4  # int32
+
+
+class Ready(NamedTuple):
+    """A part that needs no encoding: ids as int32, and a byte for each that is 1 where it is trained."""
+
+    ids: bytes
+    trained: bytes
+
+
+Part = Ready | tuple[Piece, bool]  # else text to encode, and whether it is trained
+
+
+def ready(ids: bytes, trained: bool) -> Ready:
+    """Encoded ids, all of them trained or none."""
+    return Ready(ids, (b"\1" if trained else b"\0") * (len(ids) // ID_BYTES))
 
 
 @dataclass(slots=True)
@@ -34,7 +51,7 @@ class Plan:
     def token(self, special: Special, *, trained: bool = False) -> None:
         """Add a token that the template wrote."""
         self.flush(strip=special.strips_left)
-        self.parts.append((special.id, trained))
+        self.parts.append(ready(special.id.to_bytes(ID_BYTES, byteorder), trained))
         self.strips = special.strips_right
 
     def flush(self, *, strip: bool = False) -> None:
@@ -54,29 +71,49 @@ class Plan:
 _Mold = tuple[str | int, ...]  # texts, and the positions of messages whose words come in between
 
 
+class _Molded(NamedTuple):
+    """A piece that holds words of a message."""
+
+    text: _Mold
+    head: _Mold
+    first: bool
+    trained: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """The parts of every conversation of one shape."""
 
-    _parts: tuple[tuple[Part | None, _Mold, _Mold, bool, bool], ...]  # a part that is always the same; else text, head, first, trained
-
-    @classmethod
-    def of(cls, parts: Iterable[Part]) -> Form:
-        """The form of `parts` in which MARKER stands for words."""
-        return cls(tuple(_molded(part, trained) for part, trained in parts))
+    _parts: tuple[Ready | _Molded, ...]
 
     def parts(self, contents: Sequence[str]) -> list[Part]:
         """The parts with the words of each message."""
         return [
-            constant or (Piece(_filled(text, contents), _filled(head, contents), first), trained)
-            for constant, text, head, first, trained in self._parts
+            part
+            if isinstance(part, Ready)
+            else (Piece(_filled(part.text, contents), _filled(part.head, contents), part.first), part.trained)
+            for part in self._parts
         ]
 
 
-def _molded(part: Piece | int, trained: bool) -> tuple[Part | None, _Mold, _Mold, bool, bool]:
-    if isinstance(part, int) or not (MARKER.search(part.text) or MARKER.search(part.head)):
-        return (part, trained), (), (), False, trained
-    return None, _mold(part.text), _mold(part.head), part.first, trained
+def form_of(parts: Sequence[Part], encode: Callable[[Sequence[Piece]], Sequence[bytes | None]]) -> Form | None:
+    """The form of `parts` in which MARKER stands for words; the rest of it is encoded here, once. None where it cannot be by itself."""
+    found: list[Ready | _Molded] = []
+    for part in parts:
+        if not isinstance(part, Ready) and (MARKER.search(part[0].text) or MARKER.search(part[0].head)):
+            piece, trained = part
+            found.append(_Molded(_mold(piece.text), _mold(piece.head), piece.first, trained))
+            continue
+        if not isinstance(part, Ready):
+            (ids,) = encode([part[0]])
+            if ids is None:
+                return None
+            part = ready(ids, part[1])
+        if found and isinstance(before := found[-1], Ready):
+            found[-1] = Ready(before.ids + part.ids, before.trained + part.trained)
+        else:
+            found.append(part)
+    return Form(tuple(found))
 
 
 def _mold(text: str) -> _Mold:

@@ -148,12 +148,14 @@ class Pretokens:
 def open_pretokens(backend: Backend, added: Iterable[str]) -> Pretokens | None:
     """A memory for `backend`, which reads control tokens as text; `added` are its added tokens' texts. None where the tokenizer cuts
     texts in a way that is not known here, or is seen to cut them in another than it says."""
-    split = ascii_split(_described(backend.normalizer), _described(backend.pre_tokenizer))
+    described = _described(backend.normalizer), _described(backend.pre_tokenizer)
+    splits = (ascii_split(*described, words_first=words_first) for words_first in (True, False))
+    split = next((split for split in splits if split is not None and _same_cuts(backend, split)), None)
     if split is None or getattr(backend.model, "dropout", None):
         return None
     texts = list(added)
     pretokens = Pretokens(split, _any_of(texts), _any_of(text for text in texts if text.isascii()), _Known(backend))
-    return pretokens if _same_cuts(backend, split) and _same_ids(backend, pretokens) else None
+    return pretokens if _same_ids(backend, pretokens) else None
 
 
 def _any_of(texts: Iterable[str]) -> re.Pattern[str]:

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import islice
 from pathlib import Path
-from sys import byteorder
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -29,7 +28,7 @@ from gen.errors import InputError
 from gen.templates.chat_template import NAMED, ChatTemplate, Unfit, named_template
 from gen.templates.loss_mask import Rendered, Shape, Turn, TurnFinder, shape_of
 from gen.templates.piece_encoder import PieceEncoder
-from gen.templates.piece_plan import Form, Plan
+from gen.templates.piece_plan import Form, Plan, Ready, form_of, ready
 from gen.templates.tokenizer import ChatTokenizer, Piece, Special, load_tokenizer
 from gen.types import EMPTY, Message, Sample
 
@@ -43,8 +42,7 @@ _BLOCK_TAG = re.compile(r"</?(?:think|tool|reason|answer|scratch)\w{0,20}")  # a
 _KEPT_PIECES = 8192  # encoded headers and system prompts remembered, of at most _KEPT_CHARS each
 _KEPT_CHARS = 4000
 _KEPT_FORMS = 4096
-_ID_BYTES = 4  # int32
-_FLAGS = (b"\0", b"\1")  # untrained, trained
+_ITS_OWN_TOKEN = "the tokenizer makes a control token of a message's text even where that is switched off"
 _SAMPLES, _CHARACTERS = 256, 1 << 21  # encoded at once: enough to keep every core busy, and no more than memory takes
 
 _USER, _ASSISTANT, _SYSTEM = Message("user", "Question"), Message("assistant", "Answer"), Message("system", "Instruction")
@@ -116,7 +114,7 @@ class Templating:
         if not samples:
             return None
         plans = [self._plan(sample.messages) for sample in samples]
-        uses = Counter(part for plan in plans if isinstance(plan, Plan) for part, _ in plan.parts if isinstance(part, Piece))
+        uses = Counter([part[0] for plan in plans if isinstance(plan, Plan) for part in plan.parts if not isinstance(part, Ready)])
         new = [piece for piece in uses if piece not in self._known]
         repeated = [piece for piece in new if uses[piece] > 1 and len(piece.text) <= _KEPT_CHARS]
         return _Batch(samples, plans, new, repeated, encoder.submit(self._encoder.encode, new))
@@ -166,7 +164,7 @@ class Templating:
                 self._forms.clear()
             outline = None if self._swallows else self._finder.outline(messages)
             plan = None if outline is None else self._planned(outline, frozenset())
-            self._forms[shape] = Form.of(plan.parts) if isinstance(plan, Plan) else plan
+            self._forms[shape] = form_of(plan.parts, self.tokenizer.encode) if isinstance(plan, Plan) else plan
         return self._forms[shape]
 
     def _planned(self, rendered: Rendered, quoted: frozenset[int]) -> Plan | Unfit:
@@ -353,16 +351,15 @@ def _words(rendered: str | Unfit) -> str:
 def _joined(plan: Plan, fresh: Mapping[Piece, bytes | None], known: Mapping[Piece, bytes | None]) -> Encoded | Unfit:
     numbers: list[bytes] = []
     trained: list[bytes] = []
-    for part, flag in plan.parts:
-        if isinstance(part, int):
-            numbers.append(part.to_bytes(_ID_BYTES, byteorder))
-            trained.append(_FLAGS[flag])
-            continue
-        found = fresh[part] if part in fresh else known[part]
-        if found is None:
-            return Unfit("boundary_merges", "the tokenizer makes one token of a header's end and an answer's beginning")
-        if plan.quoted and not plan.quoted.isdisjoint(memoryview(found).cast("i")):
-            return Unfit("special_token_in_text", "the tokenizer makes a control token of a message's text even where that is switched off")
-        numbers.append(found)
-        trained.append(_FLAGS[flag] * (len(found) // _ID_BYTES))
+    for part in plan.parts:
+        if not isinstance(part, Ready):
+            piece, flag = part
+            found = fresh[piece] if piece in fresh else known[piece]
+            if found is None:
+                return Unfit("boundary_merges", "the tokenizer makes one token of a header's end and an answer's beginning")
+            if plan.quoted and not plan.quoted.isdisjoint(memoryview(found).cast("i")):
+                return Unfit("special_token_in_text", _ITS_OWN_TOKEN)
+            part = ready(found, flag)
+        numbers.append(part.ids)
+        trained.append(part.trained)
     return Encoded(np.frombuffer(b"".join(numbers), np.int32), np.frombuffer(b"".join(trained), np.bool_))
