@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,10 +13,28 @@ import typer
 from gen.candidates import accepted_rows, rejected_rows
 from gen.errors import InputError
 from gen.ledger import Ledger
+from gen.markup import visible
 from gen.run_folder import open_ledger
-from gen.types import Call, Malformed, Outcome, Sample
+from gen.types import Call, Malformed, Outcome, Review, Sample, thaw
 
 MAX_LINEAGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the ledger knows around one candidate."""
+
+    calls: dict[str, Call]
+    ancestors: list[Outcome]
+    children: list[Outcome]
+    reviews: list[Review]
+    split: str
+
+    def cost(self, *outcomes: Outcome) -> float | None:
+        """What the replies behind these candidates cost together, each once; None where one has no known price."""
+        keys = {key for one in outcomes for key in one.item.provenance.requests if key in self.calls}
+        costs = [self.calls[key].cost for key in keys]
+        return None if any(cost is None for cost in costs) else sum(cost or 0.0 for cost in sorted(costs, key=lambda cost: cost or 0.0))
 
 
 def command(
@@ -26,15 +46,19 @@ def command(
     ledger = open_ledger(run, to_read=True)
     try:
         outcome = _only(ledger.find(name), name, run)
-        calls = {call.key: call for call in ledger.calls()}
-        ancestors, children = lineage(ledger, outcome), ledger.children(outcome.item.id)
-        split = ledger.splits().get(outcome.item.id, "")
+        told = _Told(
+            calls={call.key: call for call in ledger.calls()},
+            ancestors=lineage(ledger, outcome),
+            children=ledger.children(outcome.item.id),
+            reviews=[one for one in ledger.reviews() if one.sample == outcome.item.id],
+            split=ledger.splits().get(outcome.item.id, ""),
+        )
     finally:
         ledger.close()
     if as_json:
-        print(json.dumps(_as_json(outcome, ancestors, children, calls, split), ensure_ascii=False))
+        print(json.dumps(_as_json(outcome, told), ensure_ascii=False))
     else:
-        print("\n".join(_story(outcome, ancestors, children, calls, split)))
+        print(visible("\n".join(_story(outcome, told))))
 
 
 def lineage(ledger: Ledger, outcome: Outcome) -> list[Outcome]:
@@ -58,49 +82,60 @@ def _only(found: list[Outcome], name: str, run: Path) -> Outcome:
     return (exact or found)[0]
 
 
-def _story(outcome: Outcome, ancestors: list[Outcome], children: list[Outcome], calls: dict[str, Call], split: str) -> list[str]:
+def _story(outcome: Outcome, told: _Told) -> Iterator[str]:
     item, source = outcome.item, outcome.item.provenance
-    fate = f"accepted{f', in the {split} split' if split else ''}" if outcome.accepted else f"rejected by {outcome.reasons[0]}"
-    lines = [f"{item.id}: {fate}{' (simulated)' if source.simulated else ''}"]
-    lines.append(f"  {source.strategy}, topic '{source.topic}', attempt {source.attempt + 1}, task {source.task}")
+    fate = f"accepted{f', in the {told.split} split' if told.split else ''}" if outcome.accepted else f"rejected by {outcome.reasons[0]}"
+    yield f"{item.id}: {fate}{' (simulated)' if source.simulated else ''}"
+    yield f"  {source.strategy}, topic '{source.topic}', attempt {source.attempt + 1}, task {source.task}"
+    again = outcome.task.inputs.get("feedback")
+    if again:
+        yield f"  asked again, told of {again['gate']}: {again['reason']} {_one_line(again['detail'])}".rstrip()
     if source.seeds:
-        lines.append(f"  shown as examples: {', '.join(source.seeds)}")
-    for name, value in source.notes.items():
-        lines.append(f"  {name}: {_one_line(value)}")
-    lines += [f"  prompt {prompt}" for prompt in source.prompts]
-    lines += [f"  {_call(calls[key])}" for key in source.requests if key in calls]
-    for parent in ancestors:
+        yield f"  shown as examples: {', '.join(source.seeds)}"
+    yield from (f"  {name}: {_one_line(value)}" for name, value in source.notes.items())
+    yield from (f"  prompt {prompt}" for prompt in source.prompts)
+    yield from (f"  {_call(told.calls[key])}" for key in source.requests if key in told.calls)
+    yield f"  cost {_usd(told.cost(outcome))}; with what it descends from {_usd(told.cost(outcome, *told.ancestors))}"
+    for parent in told.ancestors:
         why = "accepted" if parent.accepted else parent.reasons[0]
         made = parent.item.provenance.notes.get("operation")
         by = f", made by {made}" if made else ""
-        lines.append(f"  descends from {parent.item.id} ({why}{by}): {_one_line(_instruction(parent))}")
-    lines.append("")
-    lines += _texts(item)
-    lines.append("")
+        yield f"  descends from {parent.item.id} ({why}{by}): {_one_line(_instruction(parent))}"
+    yield from ("", *_texts(item), "")
+    yield from _opinions(outcome)
+    for review in told.reviews:
+        said = " ".join(part for part in ("kept" if review.keep else "REJECTED", review.reason, review.note) if part)
+        yield f"  reviewed by {review.reviewer or 'somebody'} at {review.time}: {said}"
+    for child in told.children:
+        yield f"  led to {child.item.id} ({'accepted' if child.accepted else child.reasons[0]}, attempt {child.task.attempt + 1})"
+
+
+def _opinions(outcome: Outcome) -> Iterator[str]:
+    """Every gate's verdict with what it measured, then the judges' scores."""
     for verdict in outcome.verdicts:
         mark = "kept" if verdict.keep and not verdict.reason else "warned" if verdict.keep else "REJECTED"
-        lines.append(f"  {verdict.gate:<14} {mark:<9} {' '.join(part for part in (verdict.reason, verdict.detail) if part)}".rstrip())
-    if isinstance(item, Sample):
-        lines += [
-            f"  score {name}: {score.value if score.value is not None else 'none'}  {score.reason}" for name, score in item.scores.items()
-        ]
+        yield f"  {verdict.gate:<14} {mark:<9} {' '.join(part for part in (verdict.reason, verdict.detail) if part)}".rstrip()
+    item = outcome.item
     if isinstance(item, Malformed):
-        lines.append(f"  {item.gate:<14} REJECTED  {item.reason} {item.detail}".rstrip())
-    for child in children:
-        lines.append(f"  led to {child.item.id} ({'accepted' if child.accepted else child.reasons[0]}, attempt {child.task.attempt + 1})")
-    return lines
+        yield f"  {item.gate:<14} REJECTED  {item.reason} {item.detail}".rstrip()
+        return
+    for name, score in item.scores.items():
+        yield f"  score {name}: {score.value if score.value is not None else 'none'}  {score.reason}".rstrip()
 
 
 def _texts(item: Sample | Malformed) -> list[str]:
     if isinstance(item, Malformed):
-        return [f"[what came back]\n{_visible(item.text)}"] if item.text else ["(no text came back)"]
-    return [f"[{message.role}]\n{_visible(message.content)}" for message in item.messages]
+        return [f"[what came back]\n{item.text}"] if item.text else ["(no text came back)"]
+    return [f"[{message.role}]\n{message.content}" for message in item.messages]
 
 
 def _call(call: Call) -> str:
-    cost = "cost unknown" if call.cost is None else f"${call.cost:.6f}"
     tokens = f"{call.usage.input_tokens} + {call.usage.output_tokens} tokens"
-    return f"{call.purpose} asked of {call.model} ({call.model_id}): {tokens}, {cost}, {call.finish_reason}"
+    return f"{call.purpose} asked of {call.model} ({call.model_id}): {tokens}, {_usd(call.cost)}, {call.finish_reason}"
+
+
+def _usd(cost: float | None) -> str:
+    return "unknown" if cost is None else f"${cost:.6f}"
 
 
 def _instruction(outcome: Outcome) -> str:
@@ -108,23 +143,22 @@ def _instruction(outcome: Outcome) -> str:
 
 
 def _one_line(value: Any) -> str:
-    text = " ".join(_visible(str(value)).split())
+    text = " ".join(str(value).split())
     return text if len(text) <= 120 else text[:119] + "…"
 
 
-def _visible(text: str) -> str:
-    """A model's text without what a terminal would obey."""
-    return "".join(character if character.isprintable() or character in "\n\t" else "\ufffd" for character in text)
-
-
-def _as_json(outcome: Outcome, ancestors: list[Outcome], children: list[Outcome], calls: dict[str, Call], split: str) -> dict[str, Any]:
+def _as_json(outcome: Outcome, told: _Told) -> dict[str, Any]:
     row = next(accepted_rows([outcome]) if outcome.accepted else rejected_rows([outcome]))
     return row | {
         "accepted": outcome.accepted,
-        "split": split or None,
+        "split": told.split or None,
         "verdicts": [{"gate": one.gate, "keep": one.keep, "reason": one.reason, "detail": one.detail} for one in outcome.verdicts],
-        "ancestors": [parent.item.id for parent in ancestors],
-        "children": [child.item.id for child in children],
+        "asked_again_for": thaw(outcome.task.inputs.get("feedback")),
+        "ancestors": [parent.item.id for parent in told.ancestors],
+        "children": [child.item.id for child in told.children],
+        "reviews": [asdict(one) for one in told.reviews],
+        "cost": told.cost(outcome),
+        "cost_with_ancestors": told.cost(outcome, *told.ancestors),
         "calls": [
             {
                 "purpose": call.purpose,
@@ -133,6 +167,7 @@ def _as_json(outcome: Outcome, ancestors: list[Outcome], children: list[Outcome]
                 "cost": call.cost,
                 "finish_reason": call.finish_reason,
             }
-            for call in (calls[key] for key in row["provenance"]["requests"] if key in calls)
+            | asdict(call.usage)
+            for call in (told.calls[key] for key in row["provenance"]["requests"] if key in told.calls)
         ],
     }
