@@ -99,12 +99,12 @@ def _is_run(target: Path) -> bool:
 def _convert(
     target: Path, names: list[str], out: Path | None, container: Container, reading: Reading, options: dict[str, Any], *, as_json: bool
 ) -> int:
+    if not is_hub(target) and not target.exists():
+        raise InputError(f"no such run folder or file: {target}")
     if len(names) != 1:
         raise InputError(f"a dataset is written in one format at a time: give one with --to, got {', '.join(names) or 'none'}")
     if out is None:
         raise InputError(f"{target} is no run: name the folder to write to with --out")
-    if not is_hub(target) and not target.exists():
-        raise InputError(f"no such run folder or file: {target}")
     exporter = _exporter(names[0], options)
     sources = [(stem_of(target), target)] if is_dataset(target) else split_files(target, SPLITS)
     done = [convert(file, out / name if len(sources) > 1 else out, name, names[0], exporter, container, reading) for name, file in sources]

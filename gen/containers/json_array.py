@@ -17,6 +17,7 @@ from gen.containers.streams import Stream
 
 _BLOCK = 1 << 18
 _SPACE = re.compile(r"[ \t\r\n]*+")
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how such bytes are decoded
 _CUT_TOKEN = 16  # a token that the end of the text cuts (a number, \ud83d, false) begins at most so far before it
 _DIGITS = 18  # what fits 64 bits; a longer integer is read as a floating-point number
 
@@ -34,17 +35,16 @@ def elements(stream: Stream) -> Iterator[Any]:
             if not text.at(at):
                 yield Unreadable(number, "invalid_json", "the array has no end: the file is cut off")
                 return
+            begins = at
             value, at = text.value(at)
-            yield value
+            broken = text.is_broken(begins, at)
+            yield Unreadable(number, "not_utf8", "the element holds bytes that are not UTF-8") if broken else value
             at = text.skip(at)
             if text.at(at) == ",":
                 at = text.forget(at + 1)
             elif text.at(at) != "]":
                 yield Unreadable(number + 1, "invalid_json", "no comma after the element before: the rest of the array was not read")
                 return
-        except UnicodeDecodeError:
-            yield Unreadable(number, "not_utf8", "bytes that are not UTF-8: the rest of the array was not read")
-            return
         except (ValueError, RecursionError) as error:
             why = "nested too deeply" if isinstance(error, RecursionError) else getattr(error, "msg", str(error))
             yield Unreadable(number, "invalid_json", f"{why}: the rest of the array was not read"[:200])
@@ -55,7 +55,7 @@ class _Text:
     """The part of the stream's text that is still needed."""
 
     def __init__(self, stream: Stream) -> None:
-        self._stream, self._decode = stream, codecs.getincrementaldecoder("utf-8-sig")()
+        self._stream, self._decode = stream, codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
         self._scan = json.JSONDecoder(parse_int=_integer, parse_constant=_no_constant).raw_decode
         self._held, self._ended = "", False
 
@@ -80,6 +80,10 @@ class _Text:
             return place
         self._held = self._held[place:]
         return 0
+
+    def is_broken(self, start: int, end: int) -> bool:
+        """Whether bytes that are no UTF-8 stand in that part."""
+        return not self._held.isascii() and _NOT_UTF8.search(self._held, start, end) is not None
 
     def value(self, place: int) -> tuple[Any, int]:
         """The JSON value at `place` and where it ends. Raises ValueError where there is none."""

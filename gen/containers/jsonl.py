@@ -84,7 +84,7 @@ def _is_array(stream: Stream) -> bool:
     head = stream.peek().removeprefix(_UTF8_BOM).lstrip()
     line, newline, rest = head.partition(b"\n")
     if not newline or not rest.strip():
-        return b"{" in line[:64] or not _is_json(line)
+        return b"{" in line[:64] or line.split() in ([b"[]"], [b"[", b"]"]) or not _is_json(line)
     return not _is_json(line) and not _begins_many_lines(line, rest)
 
 
