@@ -2,8 +2,8 @@
 
     python benchmarks/chain.py [client] [run] [--slots 64]     (both by default)
 
-client  2,000 chains of three calls each (question, answer, judge) through the client alone, the last step first in the queue
-run     a whole recipe of 50 topics and 5,000 accepted: instructions, answers, a rubric's opinions, gates and ledger
+client  3,000 chains of three calls each (question, answer, judge) through the client alone, the last step first in the queue
+run     a whole recipe of 50 topics and 6,000 accepted: instructions, answers, a rubric's opinions, gates and ledger
 
 The simulator answers from another process with heavy-tailed latencies (lognormal, median 400 ms, sigma 0.8: one in a hundred takes over two
 and a half seconds). Exits with status 1 where a ratio is above 1.1.
@@ -30,7 +30,7 @@ from gen.types import Message, Request
 
 GOAL = 1.1
 LATENCY = {"jitter_ms": 400, "jitter_sigma": 0.8, "flaws": {}}
-CHAINS, TOPICS, PER_TOPIC = 2000, 50, 100
+CHAINS, TOPICS, PER_TOPIC = 3000, 50, 120
 
 
 async def client_chain(base_url: str, slots: int, folder: Path) -> tuple[float, int]:

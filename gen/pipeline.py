@@ -41,8 +41,8 @@ from gen.types import (
     rejected,
 )
 
-# Planned and not yet out, so that one slow task at the head of the order does not leave the slots idle: at 2, with a lognormal sigma of 1, it
-# did for four seconds in forty; at 8 no more. Only `benchmarks/chain.py` sees the difference: the window changes no task.
+# Planned and not yet out, so that one slow task at the head of the order does not leave the slots idle: at 2, with latencies of a lognormal
+# sigma of 1, it did for four seconds in forty; at 8 no more (`benchmarks/chain.py`). The window changes no task.
 TASKS_PER_SLOT = 8
 
 
