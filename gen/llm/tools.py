@@ -127,7 +127,9 @@ def _checked(kind: type[Any], given: Mapping[str, Any]) -> Any:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(step) for step in first["loc"])
-        raise RecipeError(first["msg"].lower(), key=place) from error
+        message = first["msg"][0].lower() + first["msg"][1:]
+        shown = "" if first["type"] == "missing" or place.startswith("parameters") else f", got {first['input']!r}"[:80]
+        raise RecipeError(message + shown, key=place) from error
 
 
 _TOOLS: Mapping[str, Callable[[ModelLine], Any]] = {"search": search_tool, "command": command_tool, "vllm_reward": reward_tool}
