@@ -64,7 +64,7 @@ def find_layout(fields: Fields, name: str = "") -> Found | Problem:
         return Problem(misfit.reason, str(misfit))
     used = {*fitting[0].keys, *fitting[0].uses}
     for other in fitting[1:]:
-        if name or other.name in (found.layout, "text") or used.issuperset(other.keys):
+        if name or other.name == "text" or used.issuperset(other.keys):
             continue
         try:
             same = other.read(fields).messages == found.messages
@@ -73,6 +73,7 @@ def find_layout(fields: Fields, name: str = "") -> Found | Problem:
         if not same:
             names = [f"{one.name} ({', '.join(one.keys)})" for one in (fitting[0], other)]
             choice = f"--layout {fitting[0].name} or --layout {other.name}"
+            choice = "--columns prompt=…,completion=…" if other.name == fitting[0].name else choice
             return Problem("ambiguous", f"has the keys of {names[0]} and of {names[1]}, which differ: say which with {choice}")
     return found
 
