@@ -18,6 +18,7 @@ AT_CEILING = 0.80
 LENGTH_BIAS = 0.50
 OTHER_LANGUAGE = 0.05
 LONGER_WINS = 0.75
+SURPLUS_MUCH = 0.10
 _MOST_NAMED = 3
 SIMULATED = "Made with the simulator: never train on it."
 
@@ -70,6 +71,13 @@ def _about_gates(figures: Figures) -> Iterator[Concern]:
         if step.gate != SURPLUS and step.entered and step.rejected / step.entered > REJECTS_MUCH:
             share = percent(step.rejected / step.entered)
             yield Concern(f"The gate {step.gate} rejected {share} of what reached it, mostly as {step.reasons[0][0]}.", "funnel")
+    surplus = sum(step.rejected for step in figures.funnel if step.gate == SURPLUS)
+    if surplus > SURPLUS_MUCH * max(1, figures.candidates):
+        yield Concern(
+            f"{percent(surplus / figures.candidates)} of the candidates were good but more than was asked for: tasks of fewer "
+            "samples, or larger goals per sequence, waste less.",
+            "funnel",
+        )
     idle = [step.gate for step in figures.funnel if not step.rejected and step.entered >= 100]
     if idle:
         yield Concern(
