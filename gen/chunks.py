@@ -69,7 +69,7 @@ def _tail(sizes: Sequence[int], overlap: int) -> int:
     total = count = 0
     for size in reversed(sizes):
         total += size
-        if total > overlap:
+        if overlap < 1 or total > overlap:  # white space measures nothing and is still no part of an overlap of 0
             break
         count += 1
     return count
