@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gen import plugins
+from gen.pipeline import NamedGate
 from gen.types import Message, Sample, Score, Verdict
 
 NAMES = plugins.names("gates")
@@ -103,3 +104,30 @@ def test_the_examples_of_the_docstring_hold(name: str) -> None:
     module = importlib.import_module(plugins.find("gates", name).__module__)
     found = doctest.testmod(module)
     assert (found.failed, found.attempted > 0) == (0, True)
+
+
+# A paper, a standard or a vendor's page with its year, or the plain words that there is none and where ours come from.
+SOURCE = re.compile(
+    r"\b(?:19|20)\d\d\b|\bours\b|[Nn]o published|\busual(?:ly)?\b|Gopher|explained in `|\bfinds \.|\bthe defaults only\b", re.IGNORECASE
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_threshold_is_named_in_the_docstring_with_where_it_comes_from(name: str) -> None:
+    plugin = plugins.find("gates", name)
+    told = f"{inspect.getdoc(inspect.getmodule(plugin)) or ''} {inspect.getdoc(plugin) or ''}"
+    numbers = [
+        option
+        for option, item in plugins.options(plugin).items()
+        if isinstance(item.default, int | float) and not isinstance(item.default, bool) and item.default != float("inf")
+    ]
+    assert [option for option in numbers if f"`{option}`" not in told] == []
+    assert not numbers or SOURCE.search(told)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_gate_may_only_warn(name: str) -> None:
+    for sample in SAMPLES:
+        verdict = NamedGate(name, gate(name), warn=True).check(sample)
+        assert verdict.keep
+        assert verdict.reason == gate(name).check(sample).reason

@@ -124,3 +124,27 @@ def test_requests_in_flight_are_bounded_by_the_models_together() -> None:
 def test_caps_come_from_the_goal() -> None:
     made = plan([], "{accepted: 10}", "{accepted: 10, max_candidates: 50, max_minutes: 2}")
     assert (made.max_candidates, made.max_seconds) == (50, 120)
+
+
+def test_a_goal_per_strategy_is_spread_over_the_topics() -> None:
+    parts = parts_of("{accepted: 10}", "{per_strategy: {self_instruct: 10, people: 2}}")
+    of = [(one.title, one.quota) for one in parts.sequences]
+    assert sorted(quota for title, quota in of if title == "self_instruct") == [3, 3, 4]
+    assert sorted(quota for title, quota in of if title == "people") == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("goal", "message"),
+    [
+        pytest.param(
+            "{self_instruct: 10}", "goal.per_strategy says nothing of 'people': give every strategy a number, 0 for none", id="left out"
+        ),
+        pytest.param("{self_instruct: 1, people: 1, x: 2}", "unknown strategy 'x': choose from self_instruct, people", id="unknown"),
+        pytest.param("{self_instruct: 0, people: 0}", "'per_strategy' asks for nothing", id="nothing"),
+        pytest.param("{self_instruct: -1, people: 0}", "greater than or equal to 0", id="negative"),
+    ],
+)
+def test_a_wrong_goal_per_strategy_says_what_would_be_right(goal: str, message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        recipe_of("{accepted: 10}", f"{{per_strategy: {goal}}}")
+    assert message in str(caught.value)

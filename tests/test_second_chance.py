@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from gen import plugins
+from gen.llm.provider import sampling
+from gen.recipe import ModelLine
+from gen.review import REASONS
 from gen.second_chance import change_for, feedback_for, sampling_for, worth_another
-from gen.types import Malformed, Outcome, Sample, Sampling, Task, rejected
+from gen.types import Malformed, Message, Outcome, Request, Sample, Sampling, Task, rejected
 
 TASK = Task("self_instruct", "topic", 0, 0, 1)
 
@@ -56,3 +62,37 @@ def test_a_cut_off_answer_gets_more_room() -> None:
 def test_feedback_names_gate_reason_and_measure() -> None:
     feedback = feedback_for(failed("length", "too_short"))
     assert (feedback.gate, feedback.reason, feedback.detail) == ("length", "too short", "a detail")
+
+
+@pytest.mark.parametrize(("attempt", "room"), [(0, 1), (1, 2), (2, 4), (9, 4)])
+def test_a_reply_that_is_cut_off_again_gets_more_room_up_to_a_bound(attempt: int, room: int) -> None:
+    assert sampling_for(Sampling(), attempt, "cut off").room == room
+
+
+def test_more_room_is_more_than_the_models_own_limit() -> None:
+    line, request = ModelLine(provider="simulator", max_tokens=4096), Request("writer", (Message("user", "Why?"),))
+    cut_off = replace(request, sampling=sampling_for(request.sampling, 1, "cut off"))
+    assert (sampling(request, line).max_tokens, sampling(cut_off, line).max_tokens) == (4096, 8192)
+
+
+@pytest.mark.parametrize("reason", ["duplicate", "bad_prompt", "off_topic", "unclear", "too_easy"])
+def test_what_a_person_says_of_the_instruction_asks_for_another_one(reason: str) -> None:
+    assert change_for(failed("review", reason), 1) == "new_instruction"
+
+
+@pytest.mark.parametrize("reason", ["wrong", "incomplete", "my_own_words"])
+def test_what_a_person_says_of_the_answer_keeps_the_instruction_and_goes_into_the_prompt(reason: str) -> None:
+    assert change_for(failed("review", reason), 1) == "new_answer"
+    told = feedback_for(failed("review", reason))
+    assert (told.reason, told.detail) == (reason.replace("_", " "), "a detail")
+    assert "person" in told.advice
+
+
+def test_what_a_person_called_unsafe_is_not_asked_again() -> None:
+    assert not worth_another(rejected("review", "unsafe"))
+    assert set(REASONS) >= {"duplicate", "bad_prompt", "off_topic", "unclear", "too_easy", "unsafe"}
+
+
+@pytest.mark.parametrize("gate", [name for name in plugins.names("gates") if name not in ("schema", "safety", "semantic_dup")])
+def test_every_gate_has_advice_for_the_next_attempt(gate: str) -> None:
+    assert feedback_for(failed(gate, "x")).advice

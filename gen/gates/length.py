@@ -22,7 +22,9 @@ class Length:
     `textbook` 10 to 500 words (the range of textbook-style synthetic sets), `course` 20 to 2000 (answers for instruction tuning usually
     lie within 20 to 1000); `min_words` and `max_words` go before it. Chinese and Japanese count two characters as a word, Thai five.
     The minimum of a prompt concerns the first user turn only ("yes" may follow); `max_tokens` all turns together, about four characters
-    each. Reasons: `too_short`, `too_long`, `prompt_too_short`, `prompt_too_long`, `too_many_tokens`.
+    each. The bounds by default (`min_characters`, `max_characters`, `min_prompt_words`, `max_prompt_words`, `max_prompt_characters` among
+    them) are ours: ten pages, beyond which a text is a paste or a loop.
+    Reasons: `too_short`, `too_long`, `prompt_too_short`, `prompt_too_long`, `too_many_tokens`.
 
     >>> from gen.types import Message
     >>> PLUGIN(min_words=2).check(Sample("1", (Message("user", "Capital?"), Message("assistant", "Paris.")))).detail

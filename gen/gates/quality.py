@@ -48,7 +48,8 @@ class Quality:
     - variety: the share of different words, corrected for length by Herdan's C = log(different) / log(all) (Herdan 1960).
     - topic: 0 for an English reply of 200 words and more in which no content word of the prompt comes again.
 
-    The weights make one failed heavy part (answer, variety, topic) enough, or both light ones. They are ours, not taken from a paper;
+    The weights (`weight_length`, `weight_answer`, `weight_structure`, `weight_variety`, `weight_topic`) make one failed
+    heavy part (answer, variety, topic) enough, or both light ones. They are ours, not taken from a paper;
     for opinions on the content there are judges. Reason: `low_quality`.
 
     >>> from gen.types import Message

@@ -29,7 +29,8 @@ class Repetition:
     The measures are Gopher's (Rae et al. 2021, table A1) on the reply; those thresholds were made for web pages and judge one third of
     good short answers to be bad, so here each is taken times `tolerance`, only an n-gram that comes at least four times counts, and texts
     under `min_words` are left to the loop rules. Plain prose compresses to 0.4 to 0.7 of its bytes; `min_compression` 0.2 means that four
-    fifths repeat. Code repeats by nature: there only loops and lines count, with twice the patience.
+    fifths repeat; `max_duplicate_lines` is ours, Gopher's .3 loosened for short answers. Code repeats by nature:
+    there only loops and lines count, with twice the patience.
     Reasons: `repeated_characters`, `repeated_words`, `repeated_lines`, `repeated_ngrams`, `compresses_too_well`.
 
     >>> from gen.types import Message
