@@ -27,6 +27,7 @@ from gen.types import Request, Response
 
 log = logging.getLogger(__name__)
 
+_LANDING_SECONDS = 30.0  # at the end, for a batch that is over: what it brought is kept
 _LONGEST_GATHERING = 10  # times `gather_seconds` after the first call of a batch: a steady trickle is not waited out
 
 
@@ -100,6 +101,8 @@ class Batcher:
         """Stop waiting. What is gathered and not sent is dropped, what is sent goes on, and `left` names it."""
         timers = [one.timer for one in self._gatherings.values() if one.timer is not None]
         self._gatherings.clear()
+        if homing := [task for tag, task in self._tasks.items() if tag in self._carriage.coming_home]:
+            await asyncio.wait(homing, timeout=_LANDING_SECONDS)
         ending = [*timers, *self._tasks.values(), *([self._opening] if self._opening is not None else [])]
         for task in ending:
             task.cancel()

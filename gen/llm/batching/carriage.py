@@ -46,11 +46,13 @@ class Ended:
 
 
 class Carriage:
-    """Carries batches of one service. `arrived` is told each reply once it is in the cache."""
+    """Carries batches of one service. `arrived` is told each reply once it is in the cache; `coming_home` are the tags of batches that
+    are over and whose results are being kept."""
 
     def __init__(self, api: BatchApi, store: Store, cache: Cache, clock: Clock, arrived: Callable[[str, Response], None]) -> None:
         self._api, self._store, self._cache, self._clock, self._arrived = api, store, cache, clock, arrived
         self._patience = Patience()
+        self.coming_home: set[str] = set()
         self._rng = random.Random()
 
     def new_row(self, service: str, model: str, requests: int) -> Row:
@@ -109,6 +111,14 @@ class Carriage:
         Raises ServiceStopped `batch_unfinished` after `max_wait_hours`, or what ends the service; the batch stays noted then.
         """
         look = await self._watch(row, options)
+        self.coming_home.add(row.tag)
+        try:
+            return await self._ended(row, look)
+        finally:
+            self.coming_home.discard(row.tag)
+
+    async def _ended(self, row: Row, look: Look | None) -> Ended:
+        """Keep what a batch brought, and forget it."""
         requests = await asyncio.to_thread(self._store.requests, row.tag)
         if look is None:
             log.warning("batch %s is not known to the provider any more: its requests are asked anew", row.remote_id)
