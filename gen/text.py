@@ -152,6 +152,16 @@ def shingles(tokens: Sequence[str], size: int) -> frozenset[str]:
 
 
 @lru_cache(maxsize=_VIEWS)
+def longest_run(text: str) -> int:
+    """How many characters the longest run without white space has: no key, account or address is in a text of short words alone.
+
+    >>> longest_run("a bc def")
+    3
+    """
+    return len(max(text.split(), key=len, default=""))
+
+
+@lru_cache(maxsize=_VIEWS)
 def fences(text: str) -> Fences:
     """The capped text split at its Markdown code fences (CommonMark 4.5: at least three ` or ~, closed by as many of the same)."""
     body = capped(text)

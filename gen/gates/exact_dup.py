@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from gen.folding import fold
+from gen.text import normalise
 from gen.turns import On, part
 from gen.types import Sample, Verdict, kept, rejected
 
@@ -39,9 +40,13 @@ class ExactDup:
         self._seen.setdefault(self._digest(sample), sample.id)
 
     def _digest(self, sample: Sample) -> int:
-        text = part(sample, self.on)
-        folded = " ".join(fold(text[:MAX_CHARS]).casefold().split()) + text[MAX_CHARS:]
-        return int.from_bytes(hashlib.blake2b(folded.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+        return _digest(part(sample, self.on))
+
+
+@lru_cache(maxsize=4)  # what is checked is remembered next
+def _digest(text: str) -> int:
+    folded = normalise(text[:MAX_CHARS]) + text[MAX_CHARS:]
+    return int.from_bytes(hashlib.blake2b(folded.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 PLUGIN = ExactDup

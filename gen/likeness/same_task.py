@@ -14,9 +14,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import compress
+from operator import eq
 from typing import NamedTuple
 
 from rapidfuzz.distance import OSA
@@ -30,7 +31,7 @@ SHORTEST_SLIP = 4  # letters: below it one edit makes another word (cat, car)
 LONG_WORD = 6  # letters: from here on two swaps of neighbouring letters still are the same word
 WORDS_PER_SLIP = 5  # one slip in so many words, and two, are looked for, at most MAX_SLIPS; more are another text, not slips
 MAX_SLIPS = 64
-_PIECE_CHARS = 32  # longer pieces between white space are rare and not worth remembering
+_PIECE_CHARS, _SENTENCE_CHARS = 32, 400  # longer pieces between white space, and sentences, are rare and not worth remembering
 
 _FUNCTION = """a an the this that these those it its of in on at by for from to with about into as and or but if then than so such is are
  was were be been being am do does did done have has had having will would shall should can could may might must i me my you your yours we
@@ -105,17 +106,20 @@ _TOKEN = re.compile(
 class Reading:
     """What a task consists of. `words` are sorted, with repetitions, folded in case only and never empty; `names` those of them that
     are written with a capital inside a sentence; `figures` the numbers and operators of each sentence in their order; `distinct` each
-    word once; `content` the content words in canonical form, never empty: the set that MinHash signatures are made of."""
+    word once, `again` those that come again and how often; `content` the content words in canonical form, never empty: the set that
+    MinHash signatures are made of."""
 
     words: tuple[str, ...]
     names: frozenset[str]
     figures: tuple[tuple[str, ...], ...]
     distinct: frozenset[str] = field(init=False, repr=False, compare=False)
+    again: frozenset[tuple[str, int]] = field(init=False, repr=False, compare=False)
     content: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         distinct = frozenset(self.words)
         object.__setattr__(self, "distinct", distinct)
+        object.__setattr__(self, "again", frozenset(Counter(compress(self.words, map(eq, self.words, self.words[1:]))).items()))
         object.__setattr__(self, "content", _meanings(distinct) or distinct)
 
     @property
@@ -139,11 +143,11 @@ def unpack(packed: bytes) -> Reading:
 def read(text: str) -> Reading:
     """Read what a text asks for. Any text has a reading, an empty one too."""
     plain = _plain(text[:MAX_CHARS])
-    sentences = [_said(sentence) for sentence in _sentences(plain)]
-    told = [one for one in sentences if not _IDLE.issuperset(one.words)] or sentences
+    sentences = [_remembered(sentence) if len(sentence) <= _SENTENCE_CHARS else _said(sentence) for sentence in _sentences(plain)]
+    told = [one for one in sentences if not one.idle] or sentences
     words = [word for one in told for word in one.words]
-    names = {word for one in told for word in one.names if _canonical(word)}
-    figures = tuple([tuple(one.figures) for one in told if one.figures])
+    names = {word for one in told if one.names for word in one.names if _canonical(word)}
+    figures = tuple([one.figures for one in told if one.figures])
     if len(text) > MAX_CHARS:
         figures += ((f"{_digest(text[MAX_CHARS:]):x}",),)
     if not words:
@@ -185,11 +189,17 @@ def may_be_same(one: Reading, other: Reading) -> bool:
     missing, added = one.distinct - other.distinct, other.distinct - one.distinct
     lost, gained = _meanings(missing) - other.content, _meanings(added) - one.content
     shared = len(one.words)
-    if lost and gained and min(len(missing), len(added)) <= _most_slips(one):
-        replaced, extra = len(lost) - _explained(missing, added), len(gained) - _explained(added, missing)
-    else:
-        replaced, extra = len(lost), len(gained)
-    replaced, extra = max(0, replaced), max(0, extra)
+    few = min(len(missing), len(added)) <= _most_slips(one)
+    replaced = (
+        max(0, len(lost) - _explained(missing, added.union([word for word, _ in other.again - one.again]))) if lost and few else len(lost)
+    )
+    if replaced * WORDS_PER_ADDITION > shared:
+        return False
+    extra = (
+        max(0, len(gained) - _explained(added, missing.union([word for word, _ in one.again - other.again])))
+        if gained and few
+        else len(gained)
+    )
     return min(replaced, extra) * WORDS_PER_REPLACEMENT <= shared and (replaced + extra) * WORDS_PER_ADDITION <= shared
 
 
@@ -222,10 +232,15 @@ def _sentences(plain: str) -> list[str]:
 class _Said(NamedTuple):
     """In reading order: words, those of them that are written with a capital, figures and operators; and whether the first word has one."""
 
-    words: Sequence[str]
-    names: Sequence[str]
-    figures: Sequence[str]
+    words: tuple[str, ...]
+    names: tuple[str, ...]
+    figures: tuple[str, ...]
     capital_first: bool
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is asked: courtesy and remarks on style."""
+        return _IDLE.issuperset(self.words)
 
 
 def _said(sentence: str) -> _Said:
@@ -245,7 +260,10 @@ def _said(sentence: str) -> _Said:
         words += found
         if counted:
             figures += counted
-    return _Said(words, names, figures, capital_first=False)
+    return _Said(tuple(words), tuple(names), tuple(figures), capital_first=False)
+
+
+_remembered = lru_cache(maxsize=4_096)(_said)  # texts of one template share sentences
 
 
 def _read_piece(text: str) -> _Said | None:
@@ -352,6 +370,8 @@ def _meanings(words: frozenset[str]) -> frozenset[str]:
 
 def _explained(words: frozenset[str], others: frozenset[str]) -> int:
     """How many of the words might be slips of one of the others: as many as `_is_slip` finds, or more."""
+    if not others:
+        return 0
     marks = frozenset().union(*[_marks(other)[0] for other in others])
     return len(words) - sum([marks.isdisjoint(_marks(word)[1]) for word in words])
 

@@ -104,7 +104,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Everything of data/safety_lexicon.json, ready for lookup. `screen` knows the `lists` by their names, and terms and pairs as `HITS`."""
+    """Everything of data/safety_lexicon.json, ready for lookup. `screen` knows the `lists` by their names, and all else as `HITS`."""
 
     terms: Mapping[str, tuple[tuple[Stems, str], ...]]
     acts: Mapping[str, tuple[tuple[Stems, Pair], ...]]

@@ -19,6 +19,7 @@ from stdnum import bitcoin, iban, luhn
 
 from gen.patterns.national_ids import find_national_ids
 from gen.patterns.spans import Span, disjoint
+from gen.text import longest_run
 
 Kind = Literal[
     "email",
@@ -53,7 +54,7 @@ def find_pii(text: str, kinds: tuple[Kind, ...] = KINDS) -> tuple[Span, ...]:
     for kind in kinds:
         find, needs_digits = _FINDERS[kind]
         if has_digits or not needs_digits:
-            spans += (Span(start, end, kind) for start, end in find(text))
+            spans += [Span(start, end, kind) for start, end in find(text)]
     return disjoint(spans) if spans else ()
 
 
@@ -224,6 +225,7 @@ def _is_iban(compact: str) -> bool:
 
 # --- networks ------------------------------------------------------------------------------------------------------------------
 
+_DIGIT_DOT_DIGIT = re.compile(r"\d\.\d")
 _IPV4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\w|-\d|/\d)")
 _IPV6 = re.compile(r":[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]{0,34}")
 _IPV6_HEAD = re.compile(r"[0-9A-Fa-f]{1,4}$")
@@ -237,7 +239,7 @@ _WELL_KNOWN = frozenset("8.8.8.8 8.8.4.4 1.1.1.1 1.0.0.1 9.9.9.9 149.112.112.112
 
 
 def _ip_addresses(text: str) -> Pairs:
-    if text.count(".") >= 3:
+    if text.count(".") >= 3 and _DIGIT_DOT_DIGIT.search(text):
         for match in _IPV4.finditer(text):
             before = text[max(0, match.start() - 40) : match.start()]
             if _is_public(match[0]) and not _VERSION.search(before) and not (_is_version_like(match[0]) and not _IP_NAMED.search(before)):
@@ -294,7 +296,7 @@ _LICENCE = re.compile(r"(?i:driv(?:er|ing|er'?s|ers'?|er’s) ?licen[cs]e|führe
 
 def _papers(pattern: re.Pattern[str], words: tuple[str, ...], text: str) -> Pairs:
     lowered = text.lower()
-    if not any(word in lowered for word in words):
+    if not any([word in lowered for word in words]):
         return
     for match in pattern.finditer(text):
         digits = [character for character in match[1] if character.isdigit()]
@@ -310,14 +312,16 @@ def _licences(text: str) -> Pairs:
     return _papers(_LICENCE, ("licen", "führerschein"), text)
 
 
+_BITCOIN_CHARS = 26  # the shortest of the older addresses
 _BITCOIN = re.compile(r"(?<!\w)(?:[13][1-9A-HJ-NP-Za-km-z]{25,34}|bc1[02-9ac-hj-np-z]{11,71})(?!\w)")
 _ETHEREUM = re.compile(r"0x[0-9a-fA-F]{40}(?!\w)")
 
 
 def _wallets(text: str) -> Pairs:
-    for match in _BITCOIN.finditer(text):
-        if bitcoin.is_valid(match[0]):
-            yield match.span()
+    if (longest_run(text) >= _BITCOIN_CHARS or "bc1" in text) and _BITCOIN.search(" ".join([run for run in text.split() if len(run) >= 14])):
+        for match in _BITCOIN.finditer(text):
+            if bitcoin.is_valid(match[0]):
+                yield match.span()
     if "0x" in text:
         for match in _ETHEREUM.finditer(text):
             if len(set(match[0][2:].lower())) > 6 and "1234567" not in match[0]:

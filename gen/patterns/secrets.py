@@ -17,6 +17,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from gen.patterns.spans import Span, disjoint
+from gen.text import longest_run
 
 
 class KeyFormat(NamedTuple):
@@ -89,6 +90,7 @@ _MINIMUM_ENTROPY_BITS = 3.5  # per character: prose and names of things stay und
 Pairs = Iterator[Span]
 
 
+_SHORTEST_KEY = 20  # characters, none of them white space: AKIA and sixteen more
 _ANY_PREFIX = re.compile("|".join(sorted({re.escape(prefix) for form in KEY_FORMATS for prefix in form.prefixes})))
 
 
@@ -99,7 +101,7 @@ def find_secrets(text: str) -> tuple[Span, ...]:
     ['github_token']
     """
     spans: list[Span] = []
-    if _ANY_PREFIX.search(text):
+    if longest_run(text) >= _SHORTEST_KEY and _ANY_PREFIX.search(" ".join([run for run in text.split() if len(run) >= _SHORTEST_KEY])):
         spans += (span for form in KEY_FORMATS if any(prefix in text for prefix in form.prefixes) for span in _keys(form, text))
     spans += _private_keys(text)
     spans += _url_passwords(text)
@@ -232,7 +234,9 @@ _CLASSES = (re.compile(r"[a-z]"), re.compile(r"[A-Z]"), re.compile(r"\d"), re.co
 
 def _assignments(text: str) -> Pairs:
     lowered = text.lower()
-    if not any(part in lowered for part in _NAME_PARTS):
+    if "=" not in text and ":" not in text and "is" not in lowered:
+        return
+    if not any([part in lowered for part in _NAME_PARTS]):
         return
     for match in _ASSIGNMENT.finditer(text):
         name, quote, value = match.groups()

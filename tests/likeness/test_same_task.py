@@ -112,6 +112,11 @@ def test_the_cheap_question_never_turns_a_same_task_away(words: list[str], more:
     assert may_be_same(one, other) or similarity(one, other) == 0.0
 
 
+def test_the_cheap_question_knows_that_a_slip_may_hide_among_repeated_words() -> None:
+    assert same_task("Sort, sort, sort and devlop, develop.", "Sort, sort, sort and develop, develop.")
+    assert may_be_same(read("sort sort sort devlop develop"), read("sort sort sort develop develop"))
+
+
 def test_the_cheap_question_agrees_on_real_pairs(shared_data: Path) -> None:
     for line in (shared_data / "near_dups.jsonl").read_text(encoding="utf-8").split("\n")[:600]:
         if line:
