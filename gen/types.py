@@ -114,11 +114,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider counts them; `cached_tokens` is the part of `input_tokens` that came out of its prompt cache."""
+    """Tokens as the provider counts them; `cached_tokens` is the part of `input_tokens` that came out of its prompt cache,
+    `cache_write_tokens` the part that was put there, where the provider charges for it."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
 
 
 FinishReason = Literal["stop", "length", "content_filter", "refusal", "tool_calls", "unknown"]

@@ -44,11 +44,13 @@ def prompt_bytes(request: Request) -> int:
     return sum(len(text.encode("utf-8", "replace")) for text in texts)
 
 
-def worst_case(request: Request, sampling: Sampling, price: Price | None, size: int) -> Amount:
-    """The most that one answer to `request` can take; `size` from `prompt_bytes`."""
+def worst_case(request: Request, sampling: Sampling, price: Price | None, size: int, *, kept: bool = False) -> Amount:
+    """The most that one answer to `request` can take; `size` from `prompt_bytes`. `kept` is whether its beginning may be put into the
+    provider's prompt cache, which may cost more than reading it."""
     prompt = size + _TOKENS_PER_MESSAGE * (len(request.messages) + 1)
     output = sampling.max_tokens or 0
-    cost = price.cost(Usage(input_tokens=prompt, output_tokens=output)) if price else 0.0
+    usage = Usage(input_tokens=prompt, output_tokens=output, cache_write_tokens=prompt if kept else 0)
+    cost = price.cost(usage) if price else 0.0
     return Amount(calls=1, tokens=prompt + output, nano_usd=math.ceil(cost * NANO))
 
 

@@ -180,6 +180,7 @@ def _row(key: str, response: Response, requested_model: str, created: float) -> 
         usage.input_tokens,
         usage.output_tokens,
         usage.cached_tokens,
+        usage.cache_write_tokens,
         response.model,
         int(response.simulated),
         created,
@@ -187,11 +188,11 @@ def _row(key: str, response: Response, requested_model: str, created: float) -> 
 
 
 def _response(row: tuple[Any, ...]) -> Response:
-    key, _requested, text, finish_reason, input_tokens, output_tokens, cached_tokens, model, simulated, *_ = row
+    key, _requested, text, finish_reason, input_tokens, output_tokens, cached_tokens, cache_write_tokens, model, simulated, *_ = row
     return Response(
         text=text,
         finish_reason=finish_reason,
-        usage=Usage(input_tokens, output_tokens, cached_tokens),
+        usage=Usage(input_tokens, output_tokens, cached_tokens, cache_write_tokens),
         model=model,
         key=key,
         simulated=bool(simulated),

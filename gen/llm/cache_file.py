@@ -17,7 +17,8 @@ migrations = Migrations("sluice_cache")
 
 # A row of `replies`.
 COLUMNS = (
-    "key", "requested_model", "text", "finish_reason", "input_tokens", "output_tokens", "cached_tokens", "model", "simulated", "created",
+    "key", "requested_model", "text", "finish_reason", "input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "model",
+    "simulated", "created",
 )  # fmt: skip
 INSERT = f"INSERT INTO replies ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT(key) DO NOTHING"
 
@@ -60,6 +61,12 @@ def m002_batches(db: Database) -> None:
     )
     db.table("batch_requests").create({"key": str, "tag": str, "custom_id": str}, pk="key")
     db.table("batch_requests").create_index(["tag"])
+
+
+@migrations()
+def m003_cache_writes(db: Database) -> None:
+    """Tokens that were put into the provider's prompt cache, which cost more than others."""
+    db.table("replies").add_column("cache_write_tokens", int, not_null_default=0)
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -20,7 +20,7 @@ from gen.llm.cache_file import COLUMNS, INSERT, prepared, readable, storage_erro
 from gen.types import FinishReason, Json
 
 _MAX_INTEGER = 2**63 - 1  # what SQLite stores
-_KINDS: tuple[type | tuple[type, ...], ...] = (str, str, str, str, int, int, int, str, int, (int, float))  # of COLUMNS
+_KINDS: tuple[type | tuple[type, ...], ...] = (str, str, str, str, int, int, int, int, str, int, (int, float))  # of COLUMNS
 _FINISH_REASONS = frozenset(get_args(FinishReason))
 _BATCH = 500  # lines added in one transaction: a second process waits no longer for the lock than these take
 _GONE_BEFORE = "created < :older_than AND (:model IS NULL OR requested_model = :model)"
@@ -149,6 +149,7 @@ def parse_line(line: bytes | str) -> tuple[Any, ...] | str:
         return "no JSON"
     if not isinstance(value, dict):
         return f"a JSON {type(value).__name__}, not an object"
+    value = {"cache_write_tokens": 0} | value  # exports of before it was counted
     if missing := [name for name in COLUMNS if name not in value]:
         return f"no {missing[0]}"
     row = tuple(value[name] for name in COLUMNS)

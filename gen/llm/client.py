@@ -27,10 +27,12 @@ from gen.llm.budget import Amount, Budget, prompt_bytes, spent_on, worst_case
 from gen.llm.cache import Cache
 from gen.llm.check import Route, check_models, ready_route
 from gen.llm.clock import Clock
+from gen.llm.forecast import Forecast
 from gen.llm.keys import request_key
+from gen.llm.prefix import WarmUp, prefix_name
 from gen.llm.prices import cost_of
 from gen.llm.provider import Endpoint, Provider, connect, sampling
-from gen.llm.rates import Admission, Forecast, Seat
+from gen.llm.rates import Admission, Seat
 from gen.llm.retry import Patience, retrying
 from gen.llm.stats import ClientStats, Tallies, Tally
 from gen.plugins import suggest
@@ -69,6 +71,7 @@ class _Flight:
     size: int
     need: Amount
     seat: Seat
+    prefix: str = ""
     waiters: int = 0
     on_wire: bool = False
     reserved: bool = False
@@ -107,6 +110,7 @@ class Client:
         self._batchers: dict[Endpoint, Batcher] = {}
         self._flights: dict[str, _Flight] = {}
         self._tallies = Tallies()
+        self._warm_up = WarmUp()
         self._stopped: ServiceStopped | None = None
         self._dead_calls = 0
 
@@ -139,14 +143,15 @@ class Client:
         batched = {name: route for name, route in routes.items() if route.line.mode == "batch" and name not in self._ready}
         self._batchers = self._connect_batches(batched.values())
         for route in routes.values():
+            if route.name in batched:
+                own = Admission({route.name: route.line}, self._clock)  # for the order of its seats alone: nobody queues there
+                self._models[route.name] = _Model(route, own, self._batchers[route.endpoint], batched=True)
+                continue
             if route.limits_key not in admissions:
                 shared = {
                     name: other.line for name, other in routes.items() if other.limits_key == route.limits_key and name not in batched
                 }
                 admissions[route.limits_key] = Admission(shared, self._clock)
-            if route.name in batched:
-                self._models[route.name] = _Model(route, admissions[route.limits_key], self._batchers[route.endpoint], batched=True)
-                continue
             provider = self._ready.get(route.name) or connected.get(route.endpoint)
             if provider is None:
                 provider = connected[route.endpoint] = connect(route.endpoint, self._heard)
@@ -225,8 +230,9 @@ class Client:
         chosen = sampling(request, route.line)
         size = prompt_bytes(request)
         seat = model.admission.seat(route.name, request.step, model.forecast.amounts(size, chosen.max_tokens or 0))
-        need = worst_case(request, chosen, route.price, size)
-        flight = _Flight(key, request, model, tallies, size, need, seat)
+        prefix = "" if model.batched else prefix_name(request, route.line)
+        need = worst_case(request, chosen, route.price, size, kept=bool(prefix))
+        flight = _Flight(key, request, model, tallies, size, need, seat, prefix)
         self._flights[key] = flight
         flight.task = asyncio.get_running_loop().create_task(self._fetch(flight))
         flight.task.add_done_callback(_retrieve)
@@ -259,7 +265,9 @@ class Client:
         async def attempt() -> Response:
             return await self._attempt(flight)
 
+        leads = False
         try:
+            leads = bool(flight.prefix) and await self._warm_up.turn(flight.prefix)
             reply = await retrying(
                 attempt,
                 patience=_BATCH_PATIENCE if flight.model.batched else self._patience,
@@ -272,6 +280,8 @@ class Client:
             log.debug("%s failed: %s", _label(flight), call_log.failed(error))
             raise self._final(flight, error) from None
         finally:
+            if leads:
+                self._warm_up.done(flight.prefix)
             if flight.reserved:
                 self._settle(flight, Amount())
             self._land(flight)

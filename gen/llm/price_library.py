@@ -29,6 +29,7 @@ class TieredPrice:
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             cache_read_tokens=min(usage.cached_tokens, usage.input_tokens),
+            cache_write_tokens=min(usage.cache_write_tokens, max(0, usage.input_tokens - usage.cached_tokens)),
         )
         return float(_calculate(counted, self.model, self.provider, self.base_url).total_price)
 
@@ -39,13 +40,16 @@ def lookup(provider: str, base_url: str | None, model: str) -> Price | None:
         found = _calculate(_PROBE, model, provider, base_url)
     except LookupError:
         return None
-    parts = {name: getattr(found.model_price, name, None) for name in ("input_mtok", "output_mtok", "cache_read_mtok")}
-    if parts["input_mtok"] is None or parts["output_mtok"] is None:
+    parts = {name: getattr(found.model_price, name, None) for name in ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")}
+    if parts["input_mtok"] is None:
         return None
+    if parts["output_mtok"] is None:  # an embedding model writes nothing
+        parts["output_mtok"] = Decimal(0)
     if any(value is not None and not isinstance(value, Decimal) for value in parts.values()):
         return TieredPrice(model, provider, base_url)
-    cached = parts["input_mtok"] if parts["cache_read_mtok"] is None else parts["cache_read_mtok"]
-    return FlatPrice(float(parts["input_mtok"]), float(parts["output_mtok"]), float(cached), _SOURCE)
+    fees = {name: float(value) for name, value in parts.items() if value is not None}
+    cached = fees.get("cache_read_mtok", fees["input_mtok"])
+    return FlatPrice(fees["input_mtok"], fees["output_mtok"], cached, _SOURCE, fees.get("cache_write_mtok"))
 
 
 def _calculate(usage: genai_prices.Usage, model: str, provider: str, base_url: str | None) -> Any:

@@ -15,6 +15,7 @@ from gen.recipe import ModelLine
 from gen.types import Usage
 
 _MILLION = 1_000_000
+_CACHE_WRITE = {"anthropic": 1.25}  # platform.claude.com/docs/en/build-with-claude/prompt-caching: times the input's price, for 5 minutes
 _FREE: Mapping[str, str] = {"perspective": "the Perspective API is free", "command": "a command of one's own is free"}
 
 
@@ -31,17 +32,22 @@ class Price(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FlatPrice:
-    """USD per million tokens; cached input tokens are a part of the input tokens and priced apart."""
+    """USD per million tokens; input tokens out of the prompt cache, and those put there, are a part of the input tokens and priced apart;
+    without a `cache_write` price the latter cost what others do."""
 
     input: float
     output: float
     cached_input: float
     source: str
+    cache_write: float | None = None
 
     def cost(self, usage: Usage) -> float:
         cached = min(usage.cached_tokens, usage.input_tokens)
-        fresh = usage.input_tokens - cached
-        return (fresh * self.input + cached * self.cached_input + usage.output_tokens * self.output) / _MILLION
+        written = min(usage.cache_write_tokens, usage.input_tokens - cached)
+        fresh = usage.input_tokens - cached - written
+        writing = self.input if self.cache_write is None else self.cache_write
+        reading = fresh * self.input + cached * self.cached_input + written * writing
+        return (reading + usage.output_tokens * self.output) / _MILLION
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,8 @@ def _live_price(line: ModelLine) -> Price | None:
     """The price of a single call. Loads the price library only if neither recipe nor simulator answers."""
     if line.price is not None:
         cached = line.price.input if line.price.cached_input is None else line.price.cached_input
-        return FlatPrice(line.price.input, line.price.output, cached, "the recipe")
+        written = line.price.input * _CACHE_WRITE.get(line.provider, 1.0) if line.price.cache_write is None else line.price.cache_write
+        return FlatPrice(line.price.input, line.price.output, cached, "the recipe", written)
     if line.provider == "simulator":
         return FlatPrice(0.0, 0.0, 0.0, "the simulator is free")
     if line.provider == "openai" and not line.base_url and is_moderation(line.model):

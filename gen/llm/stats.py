@@ -29,6 +29,7 @@ class ClientStats:
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
     cost: float | None = 0.0
     models: Mapping[str, ClientStats] = field(default_factory=lambda: EMPTY)
     purposes: Mapping[str, ClientStats] = field(default_factory=lambda: EMPTY)
@@ -49,6 +50,7 @@ class Tally:
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
+    cache_write_tokens: int = 0
     cost: float = 0.0
     unpriced: int = 0
 
@@ -58,6 +60,7 @@ class Tally:
         self.input_tokens += usage.input_tokens
         self.output_tokens += usage.output_tokens
         self.cached_tokens += usage.cached_tokens
+        self.cache_write_tokens += usage.cache_write_tokens
         self.cost += cost or 0.0
         self.unpriced += cost is None
 
@@ -75,6 +78,7 @@ class Tally:
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,
             cached_tokens=self.cached_tokens,
+            cache_write_tokens=self.cache_write_tokens,
             cost=None if self.unpriced else self.cost,
             models=models,
             purposes=purposes,

@@ -73,7 +73,7 @@ def test_a_schema_is_structured_output_or_asked_for_in_the_prompt(ask: Ask) -> N
 
 def test_a_reply_is_read() -> None:
     reply = parse_response(json.dumps(message()).encode(), {"x-sluice-simulated": "1"})
-    assert (reply.text, reply.finish_reason, reply.usage) == ("hi!", "stop", Usage(13, 2, 5))
+    assert (reply.text, reply.finish_reason, reply.usage) == ("hi!", "stop", Usage(13, 2, 5, 1))
     assert (reply.model, reply.simulated) == ("claude-haiku-4-5-20251001", True)
 
 

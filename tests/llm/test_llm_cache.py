@@ -177,4 +177,5 @@ async def test_prompts_and_keys_are_not_in_the_file(tmp_path: Path) -> None:
         "model",
         "simulated",
         "created",
+        "cache_write_tokens",
     ]

@@ -13,6 +13,7 @@ import orjson
 from gen.errors import ProviderError, RequestRejected
 from gen.llm.capabilities import capabilities_of
 from gen.llm.connection import LIMITS, NO_KEY, TIMEOUT, WIRE_ERRORS, connection_error
+from gen.llm.prefix import kept_turns
 from gen.llm.provider import CAPABILITIES, Endpoint, HeaderSink, Provider, by_prompt, sampling
 from gen.llm.wire import count, finish_reason, malformed, mapping, parse_object, simulated, status_error, well_formed
 from gen.recipe import ModelLine
@@ -94,6 +95,7 @@ def build_payload(request: Request, line: ModelLine) -> dict[str, Any]:
             body["output_config"] = {"format": {"type": "json_schema", "schema": orjson.loads(request.response_schema)}}
     if system:
         body["system"] = "\n\n".join(system)
+    _mark(body, request, line)
     if chosen.temperature is not None and able.temperature:
         body["temperature"] = min(chosen.temperature, able.max_temperature)
     if chosen.top_p is not None and able.top_p and ("temperature" not in body or able.temperature_with_top_p):
@@ -102,6 +104,20 @@ def build_payload(request: Request, line: ModelLine) -> dict[str, Any]:
         body["stop_sequences"] = list(chosen.stop)
     extra: dict[str, Any] = thaw(line.extra_body)
     return body | extra
+
+
+def _mark(body: dict[str, Any], request: Request, line: ModelLine) -> None:
+    """Tell where the beginning ends that is to be kept: after the system text, or after the last user turn that belongs to it."""
+    kept = kept_turns(request, line)
+    turns = sum(message.role != "system" for message in request.messages[:kept])
+    if turns:
+        body["messages"][turns - 1]["content"] = _kept(body["messages"][turns - 1]["content"])
+    elif kept:
+        body["system"] = _kept(body["system"])
+
+
+def _kept(text: str) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}]
 
 
 def parse_response(body: bytes, headers: Mapping[str, str]) -> Response:
@@ -122,14 +138,15 @@ def parse_response(body: bytes, headers: Mapping[str, str]) -> Response:
     model = value.get("model")
     model = model if isinstance(model, str) else ""
     usage = mapping(value.get("usage"))
-    cached = count(usage.get("cache_read_input_tokens"))
+    cached, written = count(usage.get("cache_read_input_tokens")), count(usage.get("cache_creation_input_tokens"))
     return Response(
         text=well_formed("".join(parts)),
         finish_reason=reason,
         usage=Usage(
-            input_tokens=count(usage.get("input_tokens")) + count(usage.get("cache_creation_input_tokens")) + cached,
+            input_tokens=count(usage.get("input_tokens")) + written + cached,
             output_tokens=count(usage.get("output_tokens")),
             cached_tokens=cached,
+            cache_write_tokens=written,
         ),
         model=model,
         simulated=simulated(headers, model),

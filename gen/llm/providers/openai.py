@@ -18,6 +18,7 @@ from gen.errors import ProviderError
 from gen.llm import moderation
 from gen.llm.capabilities import ModelCapabilities, capabilities_of
 from gen.llm.connection import LIMITS, NO_KEY, TIMEOUT, WIRE_ERRORS, connection_error
+from gen.llm.prefix import prefix_name
 from gen.llm.provider import Endpoint, HeaderSink, Provider, by_prompt, own_cloud, sampling, wire_seed
 from gen.llm.wire import count, finish_reason, malformed, mapping, parse_object, simulated, status_error, well_formed
 from gen.recipe import ModelLine
@@ -99,6 +100,8 @@ def build_payload(request: Request, line: ModelLine) -> tuple[str, dict[str, Any
             "type": "json_schema",
             "json_schema": {"name": "reply", "schema": schema, "strict": is_closed(schema)},
         }
+    if able.prompt_cache_key and (beginning := prefix_name(request, line)):
+        body["prompt_cache_key"] = beginning
     return path, body | thaw(line.extra_body)
 
 
