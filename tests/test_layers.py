@@ -21,7 +21,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"pipeline", "pack_options"}),
     frozenset({"parts"}),
     frozenset({"run", "run_folder", "outputs", "recorder", "pairs_stage", "preview", "rehearsal", "estimate", "batch_rounds"})
-    | frozenset({"regenerate", "gate_file", "approval", "lab", "review", "evaluation", "pack_source", "mixing", "audit"})
+    | frozenset({"regenerate", "gate_file", "approval", "lab", "review", "replay", "evaluation", "pack_source", "mixing", "audit"})
     | frozenset({"convert", "publish"}),
     frozenset({"commands"}),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -13,8 +14,12 @@ import typer
 from gen.candidates import accepted_rows, rejected_rows
 from gen.errors import InputError
 from gen.ledger import Ledger
+from gen.llm.cache import Cache
 from gen.markup import visible
-from gen.run_folder import open_ledger
+from gen.parts import build_parts
+from gen.recipe import parse
+from gen.replay import Exchange, replay
+from gen.run_folder import kept_sources, open_ledger
 from gen.types import Call, Malformed, Outcome, Review, Sample, thaw
 
 MAX_LINEAGE = 50
@@ -29,6 +34,7 @@ class _Told:
     children: list[Outcome]
     reviews: list[Review]
     split: str
+    exchanges: list[Exchange] | None = None
 
     def cost(self, *outcomes: Outcome) -> float | None:
         """What the replies behind these candidates cost together, each once; None where one has no known price."""
@@ -40,6 +46,8 @@ class _Told:
 def command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
     name: Annotated[str, typer.Argument(metavar="ID", help="The sample's id, or its beginning.")],
+    texts: Annotated[bool, typer.Option("--texts", help="Tell every prompt and reply behind it too, from the cache.")] = False,
+    cache: Annotated[Path, typer.Option(help="The cache of replies, for --texts.")] = Path("runs/cache.db"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> None:
     """Tell one sample's whole history: where it comes from, what was asked, every gate's verdict, what became of it later."""
@@ -52,6 +60,7 @@ def command(
             children=ledger.children(outcome.item.id),
             reviews=[one for one in ledger.reviews() if one.sample == outcome.item.id],
             split=ledger.splits().get(outcome.item.id, ""),
+            exchanges=_exchanges(ledger, run, outcome, cache) if texts else None,
         )
     finally:
         ledger.close()
@@ -71,6 +80,25 @@ def lineage(ledger: Ledger, outcome: Outcome) -> list[Outcome]:
                 found.append(parent)
                 waiting += parent.item.provenance.parents
     return found
+
+
+def _exchanges(ledger: Ledger, run: Path, outcome: Outcome, file: Path) -> list[Exchange]:
+    text = ledger.fact("recipe")
+    if text is None:
+        raise InputError(f"{run} has not been run yet: it knows no recipe")
+    if not file.is_file():
+        raise InputError(f"no cache at {file}: --texts reads the prompts and replies from it; name it with --cache")
+    recipe = parse(text, run / "recipe.yaml")
+    parts = build_parts(recipe, kept_sources(ledger))
+
+    async def go() -> list[Exchange]:
+        cache = Cache(file)
+        try:
+            return await replay(outcome, parts, recipe.config.models, cache)
+        finally:
+            await cache.close()
+
+    return asyncio.run(go())
 
 
 def _only(found: list[Outcome], name: str, run: Path) -> Outcome:
@@ -101,6 +129,8 @@ def _story(outcome: Outcome, told: _Told) -> Iterator[str]:
         made = parent.item.provenance.notes.get("operation")
         by = f", made by {made}" if made else ""
         yield f"  descends from {parent.item.id} ({why}{by}): {_one_line(_instruction(parent))}"
+    if told.exchanges is not None:
+        yield from _said(told.exchanges, len(source.requests))
     yield from ("", *_texts(item), "")
     yield from _opinions(outcome)
     for review in told.reviews:
@@ -108,6 +138,16 @@ def _story(outcome: Outcome, told: _Told) -> Iterator[str]:
         yield f"  reviewed by {review.reviewer or 'somebody'} at {review.time}: {said}"
     for child in told.children:
         yield f"  led to {child.item.id} ({'accepted' if child.accepted else child.reasons[0]}, attempt {child.task.attempt + 1})"
+
+
+def _said(exchanges: list[Exchange], requests: int) -> Iterator[str]:
+    """Every prompt with its reply, and how many of them are not to be had any more."""
+    for one in exchanges:
+        yield f"\n--- {one.purpose} asked of {one.model}"
+        yield from (f"[{message.role}]\n{message.content}" for message in one.asked)
+        yield f"--- replied\n{one.reply}" if one.reply is not None else "--- its reply is not in the cache any more"
+    if len(exchanges) < requests:
+        yield f"\n--- {requests - len(exchanges)} of {requests} prompts cannot be told: what led to them has left the cache or the recipe"
 
 
 def _opinions(outcome: Outcome) -> Iterator[str]:
@@ -149,25 +189,29 @@ def _one_line(value: Any) -> str:
 
 def _as_json(outcome: Outcome, told: _Told) -> dict[str, Any]:
     row = next(accepted_rows([outcome]) if outcome.accepted else rejected_rows([outcome]))
-    return row | {
-        "accepted": outcome.accepted,
-        "split": told.split or None,
-        "verdicts": [{"gate": one.gate, "keep": one.keep, "reason": one.reason, "detail": one.detail} for one in outcome.verdicts],
-        "asked_again_for": thaw(outcome.task.inputs.get("feedback")),
-        "ancestors": [parent.item.id for parent in told.ancestors],
-        "children": [child.item.id for child in told.children],
-        "reviews": [asdict(one) for one in told.reviews],
-        "cost": told.cost(outcome),
-        "cost_with_ancestors": told.cost(outcome, *told.ancestors),
-        "calls": [
-            {
-                "purpose": call.purpose,
-                "model": call.model,
-                "model_id": call.model_id,
-                "cost": call.cost,
-                "finish_reason": call.finish_reason,
-            }
-            | asdict(call.usage)
-            for call in (told.calls[key] for key in row["provenance"]["requests"] if key in told.calls)
-        ],
-    }
+    return (
+        row
+        | {
+            "accepted": outcome.accepted,
+            "split": told.split or None,
+            "verdicts": [{"gate": one.gate, "keep": one.keep, "reason": one.reason, "detail": one.detail} for one in outcome.verdicts],
+            "asked_again_for": thaw(outcome.task.inputs.get("feedback")),
+            "ancestors": [parent.item.id for parent in told.ancestors],
+            "children": [child.item.id for child in told.children],
+            "reviews": [asdict(one) for one in told.reviews],
+            "cost": told.cost(outcome),
+            "cost_with_ancestors": told.cost(outcome, *told.ancestors),
+            "calls": [
+                {
+                    "purpose": call.purpose,
+                    "model": call.model,
+                    "model_id": call.model_id,
+                    "cost": call.cost,
+                    "finish_reason": call.finish_reason,
+                }
+                | asdict(call.usage)
+                for call in (told.calls[key] for key in row["provenance"]["requests"] if key in told.calls)
+            ],
+        }
+        | ({} if told.exchanges is None else {"exchanges": thaw(told.exchanges)})
+    )

@@ -65,3 +65,39 @@ def test_a_folder_that_is_no_run_says_what_would_make_one(tmp_path: Path, capsys
     assert "is no run folder: it has no run.db" in capsys.readouterr().err
     assert call(["show", str(tmp_path / "nowhere"), "x"]) == 2
     assert "no such run folder" in capsys.readouterr().err
+
+
+def test_every_prompt_and_reply_behind_a_sample_is_told_from_the_cache(small_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cache = ["--texts", "--cache", str(small_run.parent / "again.db")]
+    recipe, out = small_run.parent / "recipe.yaml", small_run.parent / "second"
+    assert call(["run", str(recipe), "--out", str(out), *cache[1:], "-q"]) == 0
+    capsys.readouterr()
+    for row in [*rows(out / "accepted.jsonl"), *rows(out / "rejected.jsonl")]:
+        assert call(["show", str(out), row["id"], *cache, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)["exchanges"]
+        assert [one["key"] for one in told] == row["provenance"]["requests"]
+        if row["messages"] and not any("redacted" in reason for reason in row.get("reasons", ())):
+            assert told[-1]["reply"].strip()
+            assert row["messages"][-2]["content"] in told[-1]["asked"][-1]["content"]
+    assert call(["show", str(out), row["id"], *cache]) == 0
+    shown = capsys.readouterr().out
+    assert "--- self_instruct.answer asked of writer\n[system]\n" in shown
+    assert "--- replied\n" in shown
+
+
+def test_texts_need_the_cache_that_was_used(small_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = rows(small_run / "accepted.jsonl")[0]["id"]
+    assert call(["show", str(small_run), name, "--texts", "--cache", str(tmp_path / "none.db")]) == 2
+    assert "no cache at" in capsys.readouterr().err
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_what_a_sample_cost_is_told_with_what_it_descends_from(small_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = next(row for row in rows(small_run / "accepted.jsonl") if row["attempt"] > 0)
+    assert call(["show", str(small_run), row["id"], "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["asked_again_for"]["gate"]
+    assert told["cost"] == sum(one["cost"] for one in told["calls"])
+    assert told["cost_with_ancestors"] >= told["cost"]
+    assert call(["show", str(small_run), row["id"]]) == 0
+    assert f"  asked again, told of {told['asked_again_for']['gate']}: " in capsys.readouterr().out
