@@ -11,14 +11,32 @@ import pytest
 
 from gen.conversation import Skipped
 from gen.exporters.alpaca import Alpaca
+from gen.exporters.axolotl import Axolotl
 from gen.exporters.chatml import ChatML
+from gen.exporters.documents import Documents
+from gen.exporters.kto import KTO
+from gen.exporters.openai import OpenAI
+from gen.exporters.openai_preference import OpenAIPreferences
 from gen.exporters.preference import Preferences
+from gen.exporters.preference_implicit import PreferencesImplicit
+from gen.exporters.preference_text import PreferencesText
+from gen.exporters.prompt_completion import PromptCompletion
+from gen.exporters.prompt_completion_text import PromptCompletionText
 from gen.exporters.sharegpt import ShareGPT
+from gen.exporters.text import Text
 from gen.files import json_line
-from gen.types import Message, Preference, Provenance, Sample
+from gen.types import Message, Preference, Provenance, Sample, ToolCall
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FORMATS = {"chatml": ChatML(), "alpaca": Alpaca(), "sharegpt": ShareGPT()}
+
+WIDE_FORMATS = {"chatml": ChatML(), "openai": OpenAI(), "axolotl": Axolotl(), "prompt_completion": PromptCompletion()}
+PAIR_FORMATS = {
+    "preference_implicit": PreferencesImplicit(),
+    "preference_text": PreferencesText(),
+    "openai_preference": OpenAIPreferences(),
+    "kto": KTO(),
+}
 
 
 def talk(name: str, *turns: str) -> Sample:
@@ -111,3 +129,67 @@ def test_an_unwritable_pair_is_skipped() -> None:
     [row] = Preferences().rows([Preference("p", turn, (Message("assistant", "\udc00"),), turn, 1, 0, 1, "repaired", "s")])
     assert isinstance(row, Skipped)
     assert (row.id, row.reason) == ("p", "lone_surrogate")
+
+
+def tooled(*weights: float | None) -> Sample:
+    """A conversation with tools, in which the answers weigh what is given."""
+    call = ToolCall("add", '{"a": 2, "b": 2}', "call_1")
+    first, last = (Message("assistant", "", (call,), weight=weights[0]), Message("assistant", "4.", weight=weights[1]))
+    answered = Message("tool", "4", tool_call_id="call_1", name="add")
+    tools = '[{"type":"function","function":{"name":"add","parameters":{"type":"object","properties":{"a":{"type":"number"}}}}}]'
+    return Sample("tools", (Message("user", "2 + 2?"), first, answered, last), tools=tools)
+
+
+@pytest.mark.parametrize("name", WIDE_FORMATS)
+def test_tools_and_weights_are_those_of_the_golden_file(name: str) -> None:
+    written = b"".join(json_line(row) for row in WIDE_FORMATS[name].rows([SAMPLES[1], tooled(0.0, 1.0)]))
+    assert written == (GOLDEN / f"{name}-tools.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("name", PAIR_FORMATS)
+def test_every_form_of_a_pair_is_that_of_its_golden_file(name: str) -> None:
+    ask, good, bad = (Message("user", "Why?"),), (Message("assistant", "Because."),), (Message("assistant", "No."),)
+    pair = Preference("p1", ask, good, bad, 5, 2, 3, "best_of_n", "s1")
+    simulated = replace(pair, provenance=Provenance(simulated=True))
+    assert b"".join(json_line(row) for row in PAIR_FORMATS[name].rows([pair, simulated])) == (GOLDEN / f"{name}.jsonl").read_bytes()
+
+
+def test_texts_and_documents_are_those_of_their_golden_files() -> None:
+    text = talk("d1", "assistant:One two three.\n\nFour five six.\nSeven.")
+    assert b"".join(map(json_line, Text().rows([text]))) == (GOLDEN / "text.jsonl").read_bytes()
+    assert b"".join(map(json_line, Documents(max_words=4).rows([text, SAMPLES[2]]))) == (GOLDEN / "documents.jsonl").read_bytes()
+    assert b"".join(map(json_line, PromptCompletionText().rows([SAMPLES[0]]))) == (GOLDEN / "prompt_completion_text.jsonl").read_bytes()
+
+
+SHARES = Sample("x", (Message("user", "Hi"), Message("assistant", "Yes", weight=0.5)))
+TWICE = (Message("assistant", "a"), Message("assistant", "b"))
+PAIR = Preference("x", (Message("user", "Hi"),), TWICE[:1], TWICE[1:], None, None, None, "", "x")
+
+
+@pytest.mark.parametrize(
+    ("exporter", "item", "reason"),
+    [
+        (OpenAI(), SHARES, "loss_weight"),
+        (Axolotl(), SHARES, "loss_weight"),
+        (Alpaca(), SHARES, "loss_weight"),
+        (ShareGPT(), tooled(None, None), "has_tools"),
+        (ShareGPT(), replace(tooled(None, None), tools=""), "tool_turn"),
+        (PromptCompletion(), tooled(1.0, 1.0), "loss_weight"),
+        (PromptCompletion(), tooled(None, 0.0), "loss_weight"),
+        (PromptCompletion(), talk("x", "assistant:Yes"), "no_prompt"),
+        (PromptCompletion(), talk("x", "assistant:Yes", "user:Hi"), "no_reply"),
+        (PromptCompletionText(), SAMPLES[1], "not_plain"),
+        (PromptCompletionText(), SAMPLES[2], "not_plain"),
+        (Text(), SAMPLES[0], "has_turns"),
+        (PreferencesText(), replace(PAIR, prompt=SAMPLES[2].messages[:3]), "not_plain"),
+        (PreferencesText(), replace(PAIR, tools="[1]"), "not_plain"),
+        (OpenAIPreferences(), replace(PAIR, chosen=TWICE), "several_answers"),
+        (KTO(), SAMPLES[0], "no_pair"),
+        (KTO(), replace(talk("x", "user:Hi"), label=True), "no_reply"),
+        (ChatML(), Sample("x", (Message("assistant", "", (ToolCall("a", "\ud800"),)),)), "lone_surrogate"),
+    ],
+)
+def test_a_format_names_what_it_cannot_hold(exporter: Any, item: Any, reason: str) -> None:
+    [row] = exporter.rows([item])
+    assert isinstance(row, Skipped)
+    assert (row.id, row.reason) == (item.id, reason)
