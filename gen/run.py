@@ -66,6 +66,7 @@ class Progress:
 
     pipeline: Pipeline | None = None
     stats: Callable[[], ClientStats] | None = None
+    batches: Callable[[], tuple[UnderWay, ...]] | None = None
     goal: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     accepted: int = 0
@@ -135,6 +136,7 @@ async def _run(
                 recorder.generate,
             )
             progress.pipeline, progress.stats, progress.phase = pipeline, lambda: client.stats, "generating"
+            progress.batches = lambda: client.batches
             progress.goal = sum(one.quota for one in parts.sequences)
             seen = await _until_interrupted(_consume(pipeline, recorder, ledger, progress), interrupt)
             complete = seen is not None and not pipeline.stopped

@@ -63,7 +63,7 @@ def _line(progress: Progress, seconds: float) -> str:
     parts = [progress.phase, f"{progress.accepted}/{progress.goal} accepted", f"{progress.candidates - progress.accepted} rejected"]
     if stats is not None:
         parts += [
-            f"{stats.in_flight} in flight",
+            f"{stats.in_flight} in flight{_batches(progress)}",
             f"{stats.requests} requests",
             f"{stats.input_tokens + stats.output_tokens} tokens",
             _cost(stats.cost),
@@ -88,7 +88,7 @@ def _panel(progress: Progress, title: str, started: float, *, width: int) -> Pan
     if stats is not None:
         rate = stats.requests / seconds if seconds > 0 else 0.0
         figures.append(
-            f"\n{stats.in_flight} in flight  {stats.requests} requests ({rate:.1f}/s)  {stats.cache_hits} from cache  "
+            f"\n{stats.in_flight} in flight{_batches(progress)}  {stats.requests} requests ({rate:.1f}/s)  {stats.cache_hits} from cache  "
             f"{stats.rate_limited} × 429  {stats.retries} retries\n"
             f"{stats.input_tokens:,} + {stats.output_tokens:,} tokens  {_cost(stats.cost)}"
         )
@@ -104,6 +104,12 @@ def _per_topic(progress: Progress) -> list[tuple[str, int, int]]:
         row[0] += one.accepted
         row[1] += one.spec.quota
     return [(name, accepted, goal) for name, (accepted, goal) in tally.items()]
+
+
+def _batches(progress: Progress) -> str:
+    """How many batches the requests in flight wait for; nothing without any."""
+    count = len(progress.batches()) if progress.batches else 0
+    return f" ({count} batch{'es' if count > 1 else ''} under way)" if count else ""
 
 
 def _cost(cost: float | None) -> str:

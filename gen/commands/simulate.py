@@ -31,7 +31,8 @@ def command(
 ) -> None:
     """Serve a local stand-in for the model APIs until Ctrl-C.
 
-    It speaks OpenAI chat completions, completions, models, embeddings and moderations, and Anthropic messages. Point any client at it:
+    It speaks OpenAI chat completions, completions, models, embeddings, moderations and batches, Anthropic messages and message batches.
+    Point any client at it:
     base_url http://127.0.0.1:8900/v1 for OpenAI's, http://127.0.0.1:8900 for Anthropic's. Its texts are invented: never train on them.
     """
     given = {"seed": seed} | (_read(options) if options is not None else {}) | ({"flaws": {}} if clean else {})

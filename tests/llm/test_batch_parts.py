@@ -244,7 +244,7 @@ async def test_results_find_their_request_by_name_whatever_their_order(tmp_path:
     await batcher.close()
     await cache.close()
     assert [one.text for one in replies] == ["ONE", "TWO", "THREE"]
-    assert batcher.left == ()
+    assert batcher.under_way == ()
 
 
 # --- the tables ------------------------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ _LONGEST_GATHERING = 10  # times `gather_seconds` after the first call of a batc
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """A batch that goes on after the client is closed: where, its id there (empty while it was being sent), the requests in it, and
+    """A batch that is not over: where, its id there (empty while it was being sent), the requests in it, and
     whether it was asked to end."""
 
     provider: str
@@ -73,7 +73,8 @@ class Batcher:
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by tag
         self._opening: asyncio.Task[None] | None = None
         self._interrupted = False
-        self.left: tuple[UnderWay, ...] = ()
+        self._left: tuple[UnderWay, ...] = ()
+        self._closed = False
 
     async def send(self, request: Request, line: ModelLine) -> Response:
         """The reply, as soon as its batch is over. Raises ProviderError, and StorageError where the batch could not be noted."""
@@ -93,12 +94,19 @@ class Batcher:
             if waiter.cancelled():
                 self._leave(key)
 
+    @property
+    def under_way(self) -> tuple[UnderWay, ...]:
+        """The batches that are not over: followed now or, once this is closed, left to the next start."""
+        if self._closed:
+            return self._left
+        return tuple(UnderWay(self._lines[0].provider, row.remote_id, row.requests) for row in self._rows.values())
+
     def interrupt(self) -> None:
         """The run was interrupted: batches of lines with `on_interrupt: cancel` are asked to end when this is closed."""
         self._interrupted = True
 
     async def close(self) -> None:
-        """Stop waiting. What is gathered and not sent is dropped, what is sent goes on, and `left` names it."""
+        """Stop waiting. What is gathered and not sent is dropped, what is sent goes on, and `under_way` names it."""
         timers = [one.timer for one in self._gatherings.values() if one.timer is not None]
         self._gatherings.clear()
         if homing := [task for tag, task in self._tasks.items() if tag in self._carriage.coming_home]:
@@ -108,7 +116,8 @@ class Batcher:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
         noted = {row.tag: row for row in await asyncio.to_thread(self._store.under_way, self._service)}
-        self.left = tuple([await self._left(noted[tag]) for tag in self._rows if tag in noted])
+        self._left = tuple([await self._parted(noted[tag]) for tag in self._rows if tag in noted])
+        self._closed = True
         await self._api.close()
 
     # --- gathering ---------------------------------------------------------------------------------------------------------------
@@ -270,7 +279,7 @@ class Batcher:
 
     # --- the end -----------------------------------------------------------------------------------------------------------------
 
-    async def _left(self, row: Row) -> UnderWay:
+    async def _parted(self, row: Row) -> UnderWay:
         """What becomes of a batch that is not over; only one that this client waited for is cancelled, and only if that is wanted."""
         provider = self._lines[0].provider
         cancel = self._interrupted and row.tag in self._wanted and self._options(row.requested_model).on_interrupt == "cancel"
