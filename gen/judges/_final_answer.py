@@ -14,6 +14,7 @@ _SAID = re.compile(
     r"\b(?:the\s{1,3}(?:final\s{1,3}|correct\s{1,3})?answer\s{1,3}is|(?:final\s{1,3})?answer\s{0,3}:)\s{0,3}:?\s{0,3}([^\n]{1,200})",
     re.IGNORECASE,
 )
+_REASONS = re.compile(r"[.;!](?:\s|$)|,?\s(?:because|since|which|so|and|with)\s")  # where "the answer is 42" goes on with more
 _CHOICE = re.compile(r"\(?([A-Ja-j])\)?(?:[.:),]|\s|$)")
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3}){1,8}|\d{1,30})(?:\.\d{1,20})?(?:\s{0,2}/\s{0,2}\d{1,12})?")
 _FRACTION = re.compile(r"\\[dt]?frac\s?\{(-?\d{1,12})\}\s?\{(\d{1,12})\}")
@@ -25,16 +26,17 @@ _CAP = 40_000
 def final_answer(text: str) -> str | None:
     """The last marked answer, else the whole of a very short text; None for a text that just tells.
 
-    >>> final_answer("6 × 7 = 42.\\n#### 42"), final_answer("So the answer is **(B) Paris**."), final_answer("Yes.")
-    ('42', '(B) Paris', 'Yes')
+    >>> final_answer("6 × 7 = 42.\\n#### 42"), final_answer("So the answer is **42**, because 6 × 7 = 42."), final_answer("Yes.")
+    ('42', '42', 'Yes')
     >>> final_answer("It depends on the weather, on the road and on the driver.") is None
     True
     """
     head = text[-_CAP:]
-    for pattern in (_HASHES, _BOXED, _SAID):
-        found = pattern.findall(head)
-        if found:
+    for pattern in (_HASHES, _BOXED):
+        if found := pattern.findall(head):
             return _trimmed(found[-1]) or None
+    if found := _SAID.findall(head):
+        return _trimmed(_REASONS.split(found[-1], maxsplit=1)[0]) or None
     return (_trimmed(head) or None) if len(head.split()) <= _SHORTEST else None
 
 

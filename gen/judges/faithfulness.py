@@ -34,9 +34,9 @@ class _Statement:
 class Faithfulness:
     """Options of `faithfulness`.
 
-    `model` checks. `source` says where the source text is: in the provenance's notes (`notes`: one of document, chunk, context, source, passage, or the key
-    that `note` names), in what was asked (`question`), or in the first of the two that has it (`auto`; a question of fewer than 60 words
-    has none). `max_statements` of an answer are checked. `tries`, `structured`, `name` as in `rubric`.
+    `model` checks. `source` says where the source text is: in the provenance's notes (`notes`: one of document, chunk, context, source,
+    passage, or the key that `note` names), in what was asked (`question`), or in the first of the two that has it (`auto`; a question of
+    fewer than 60 words has none). `max_statements` of an answer are checked. `tries`, `structured`, `name` as in `rubric`.
     """
 
     model: str

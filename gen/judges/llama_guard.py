@@ -34,6 +34,7 @@ CATEGORIES = {
     "S14": "code interpreter abuse",
 }
 _MAX_TOKENS = 64  # a verdict with all categories takes about 45
+_FIRST = re.compile(r"(safe|unsafe)[.:,]?((?:[\s,]{1,3}S\d{1,2}){0,20})", re.IGNORECASE)
 _CODE = re.compile(r"\bS(\d{1,2})\b", re.IGNORECASE)
 _TURNS = ("user", "assistant")
 
@@ -115,12 +116,12 @@ def read_verdict(text: str) -> list[str] | None:
     (['S1', 'S9'], [], ['unsafe'], None)
     """
     lines = [line.strip() for line in text[:2000].splitlines() if line.strip()]
-    verdict = lines[0].lower().strip("'\" .") if lines else ""
-    if verdict == "safe":
-        return []
-    if verdict != "unsafe":
+    first = _FIRST.fullmatch(lines[0].strip("'\" .")) if lines else None
+    if first is None:
         return None
-    codes = [f"S{int(number)}" for line in lines[1:] for number in _CODE.findall(line)]
+    if first.group(1).lower() == "safe":
+        return None if first.group(2) else []
+    codes = [f"S{int(number)}" for line in (first.group(2), *lines[1:]) for number in _CODE.findall(line)]
     return list(dict.fromkeys(codes)) or ["unsafe"]
 
 

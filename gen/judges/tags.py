@@ -37,8 +37,8 @@ _MOST_LISTED = 100
 class Tags:
     """Options of `tags`.
 
-    `model` tags. `categories` are names to choose from, or a mapping of names to what belongs there; without them the model finds its own. At most
-    `max_categories` are kept. `with_answer: false` shows the question alone. `tries`, `structured`, `name` as in `rubric`.
+    `model` tags. `categories` are names to choose from, or a mapping of names to what belongs there; without them the model finds its
+    own. At most `max_categories` are kept. `with_answer: false` shows the question alone. `tries`, `structured`, `name` as in `rubric`.
     """
 
     model: str
