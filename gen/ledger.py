@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,22 +20,17 @@ from typing import Any
 from sqlite_utils import Database, Migrations
 
 from gen.errors import StorageError
+from gen.ledger_rows import call_row, candidate_row, dumps, end_of, end_row, outcome_of, preference_of, refusal, storable, task_row
 from gen.types import (
-    EMPTY,
     Call,
     Dropped,
     Json,
-    Malformed,
-    Message,
     Outcome,
     Preference,
-    Provenance,
     Review,
     Sample,
-    Score,
     SequenceEnd,
     Session,
-    Task,
     Usage,
     Verdict,
     thaw,
@@ -100,7 +94,6 @@ def m003_cache_writes(database: Database) -> None:
 
 
 _KNOWN = ("m001_ledger", "m002_reviews", "m003_cache_writes")
-REVIEW = "review"  # the gate under which a person's rejection stands
 
 
 class Ledger:
@@ -139,15 +132,15 @@ class Ledger:
 
     def set_fact(self, name: str, value: Json) -> None:
         """Keep one fact about the run (`recipe`, `sources`, …)."""
-        self._upsert("facts", [{"name": name, "value_json": _dumps(value)}], "name")
+        self._upsert("facts", [{"name": name, "value_json": dumps(value)}], "name")
 
     def write(self, outcomes: Sequence[tuple[int, Outcome]], calls: Iterable[Call] = ()) -> None:
         """Put outcomes at their positions in plan order, with the calls they were made from, in one transaction."""
         tasks = {outcome.task.id: outcome.task for _, outcome in outcomes}
         with self._guarded(), self._connection:
-            self._rows("tasks", [_task_row(task) for task in tasks.values()], "id")
-            self._rows("candidates", [_candidate_row(position, outcome) for position, outcome in outcomes], "id")
-            self._rows("calls", [_call_row(call) for call in calls], "key")
+            self._rows("tasks", [task_row(task) for task in tasks.values()], "id")
+            self._rows("candidates", [candidate_row(position, outcome) for position, outcome in outcomes], "id")
+            self._rows("calls", [call_row(call) for call in calls], "key")
 
     def write_errors(self, rows: Iterable[tuple[str, str, str, int | None]]) -> None:
         """Keep final errors (request digest, reason, message, status), so that the same request is never sent again by this run."""
@@ -158,7 +151,7 @@ class Ledger:
         """Record how the sequences ended."""
         with self._guarded(), self._connection:
             self._connection.execute("DELETE FROM sequences")
-            self._rows("sequences", [{"position": place} | _end_row(end) for place, end in enumerate(ends)], "position")
+            self._rows("sequences", [{"position": place} | end_row(end) for place, end in enumerate(ends)], "position")
 
     def keep_only(self, candidates: set[str]) -> None:
         """Drop the candidates that a run which came to its end did not meet again, with their tasks and calls."""
@@ -175,13 +168,13 @@ class Ledger:
             self._connection.execute("DELETE FROM preferences")
             self._connection.execute("DELETE FROM dropped")
             rows = [
-                {"position": place, "id": pair.id, "sample": pair.sample, "item_json": _dumps(thaw(pair))}
+                {"position": place, "id": pair.id, "sample": pair.sample, "item_json": dumps(thaw(pair))}
                 for place, pair in enumerate(pairs)
             ]
             self._rows("preferences", rows, "position")
             self._rows("dropped", [{"position": place} | asdict(one) for place, one in enumerate(dropped)], "position")
             self._connection.execute(_STALE_CALLS)
-            self._rows("calls", [_call_row(call) for call in calls], "key")
+            self._rows("calls", [call_row(call) for call in calls], "key")
 
     def write_splits(self, splits: Mapping[str, str]) -> None:
         """Record each sample's split. A sample once in `test` stays there (`splits()` returns it as locked)."""
@@ -208,7 +201,7 @@ class Ledger:
     def add_reviews(self, reviews: Sequence[Review]) -> None:
         """Append what people said of samples. Nothing is overwritten: the last word on a sample is in force, the others are its history."""
         with self._guarded(), self._connection:
-            rows = [[_storable(getattr(one, name)) for name in _REVIEW_COLUMNS] for one in reviews]
+            rows = [[storable(getattr(one, name)) for name in _REVIEW_COLUMNS] for one in reviews]
             self._connection.executemany(f"INSERT INTO reviews ({', '.join(_REVIEW_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     # --- reading ---
@@ -225,25 +218,25 @@ class Ledger:
         last: list[Any] = [-1, ""]
         while rows := self._all(f"{_OUTCOMES} WHERE (c.position, c.id) > (?, ?) ORDER BY c.position, c.id LIMIT 500", last):
             last = [rows[-1]["position"], rows[-1]["id"]]
-            yield from (_outcome(row, refused) for row in rows)
+            yield from (outcome_of(row, refused) for row in rows)
 
     def find(self, id_or_prefix: str) -> list[Outcome]:
         """The candidates whose id begins so, at most 20, in plan order."""
         escaped = id_or_prefix.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         rows = self._all(f"{_OUTCOMES} WHERE c.id LIKE ? ESCAPE '\\' ORDER BY c.position LIMIT 20", [escaped + "%"])
         refused = self.refused()
-        return [_outcome(row, refused) for row in rows]
+        return [outcome_of(row, refused) for row in rows]
 
     def children(self, sample: str) -> list[Outcome]:
         """The candidates made from another attempt at, or an evolution of, the candidate `sample`."""
         needle = json.dumps(sample)
         rows = self._all(f"{_OUTCOMES} WHERE instr(c.item_json, ?) > 0 AND c.id != ? ORDER BY c.position", [needle, sample])
         refused = self.refused()
-        return [outcome for outcome in (_outcome(row, refused) for row in rows) if sample in outcome.item.provenance.parents]
+        return [outcome for outcome in (outcome_of(row, refused) for row in rows) if sample in outcome.item.provenance.parents]
 
     def sequences(self) -> list[SequenceEnd]:
         """How each sequence ended, in plan order."""
-        return [_end(row) for row in self._all("SELECT * FROM sequences ORDER BY position")]
+        return [end_of(row) for row in self._all("SELECT * FROM sequences ORDER BY position")]
 
     def calls(self) -> list[Call]:
         """The paid replies behind the candidates and pairs on record, ordered by key."""
@@ -299,7 +292,7 @@ class Ledger:
 
     def preferences(self) -> list[Preference]:
         """The run's pairs in the order they were made, without those whose chosen reply a person rejected in review."""
-        pairs = [_preference(json.loads(row["item_json"])) for row in self._all("SELECT item_json FROM preferences ORDER BY position")]
+        pairs = [preference_of(json.loads(row["item_json"])) for row in self._all("SELECT item_json FROM preferences ORDER BY position")]
         refused = self.refused() if pairs else {}
         wrong = {name: item.messages for name in refused for item in (self._sample_of(name),) if item is not None}
         return [pair for pair in pairs if pair.sample not in wrong or pair.chosen[-1:] != wrong[pair.sample][-1:]]
@@ -311,7 +304,7 @@ class Ledger:
 
     def _sample_of(self, name: str) -> Sample | None:
         row = self._one(f"{_OUTCOMES} WHERE c.id = ?", [name])
-        item = _outcome(row).item if row else None
+        item = outcome_of(row).item if row else None
         return item if isinstance(item, Sample) else None
 
     # --- SQL ---
@@ -328,7 +321,7 @@ class Ledger:
         changed = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name != pk)
         action = f"DO UPDATE SET {changed}" if changed else "DO NOTHING"
         statement = f'INSERT INTO {table} ({columns}) VALUES ({", ".join("?" * len(names))}) ON CONFLICT ("{pk}") {action}'
-        self._connection.executemany(statement, [[_storable(value) for value in row.values()] for row in rows])
+        self._connection.executemany(statement, [[storable(value) for value in row.values()] for row in rows])
 
     def _all(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         with self._guarded():
@@ -353,7 +346,6 @@ class Ledger:
 
 
 _REVIEW_COLUMNS = ("sample", "keep", "reason", "note", "reviewer", "time")
-_NO_CODE = re.compile(r"[^a-z0-9]{1,100}")
 _OUTCOMES = """
     SELECT c.*, t.strategy, t.topic, t."index" AS task_index, t.attempt, t.seed, t.inputs_json
     FROM candidates c JOIN tasks t ON t.id = c.task"""
@@ -362,16 +354,6 @@ _STALE_CALLS = """
         SELECT one.value FROM candidates c, json_each(c.item_json, '$.sample.provenance.requests') one
         UNION SELECT one.value FROM candidates c, json_each(c.item_json, '$.malformed.provenance.requests') one
     )"""
-
-
-def refusal(review: Review) -> Verdict:
-    """A person's rejection as a verdict: the reason as a code (`rejected` where none was given), the note as its detail.
-
-    >>> refusal(Review("s-1", keep=False, reason="Off topic!", note="asks for recipes")).reason
-    'off_topic'
-    """
-    code = _NO_CODE.sub("_", review.reason.lower()[:100]).strip("_")[:40].strip("_")
-    return Verdict(keep=False, gate=REVIEW, reason=code or "rejected", detail=review.note[:300])
 
 
 def read_only(folder: Path) -> bool:
@@ -384,83 +366,3 @@ def _to_read(path: Path) -> str:
     taken as it stands, unless a log still lies there, whose rows would then be missing."""
     frozen = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
     return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if frozen else ''}"
-
-
-def _storable(value: Any) -> Any:
-    """A plain column's value: a lone surrogate, which SQLite cannot hold, becomes its escape."""
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) and not value.isascii() else value
-
-
-def _dumps(value: Json) -> str:
-    """JSON as ASCII, so that a lone surrogate in a model's text can be stored."""
-    return json.dumps(thaw(value), separators=(",", ":"), sort_keys=True)
-
-
-def _task_row(task: Task) -> dict[str, Any]:
-    row = {name: getattr(task, name) for name in ("id", "strategy", "topic", "index", "attempt", "seed")}
-    return row | {"inputs_json": _dumps(task.inputs)}
-
-
-def _candidate_row(position: int, outcome: Outcome) -> dict[str, Any]:
-    failure = outcome.failure
-    verdicts = [
-        {"keep": one.keep, "gate": one.gate, "reason": one.reason, "detail": one.detail, "replaced": one.replacement is not None}
-        for one in outcome.verdicts
-    ]
-    kind = "malformed" if isinstance(outcome.item, Malformed) else "sample"
-    return {
-        "position": position,
-        "id": outcome.item.id,
-        "task": outcome.task.id,
-        "accepted": int(outcome.accepted),
-        "gate": failure.gate if failure else "",
-        "reason": failure.reason if failure else "",
-        "item_json": _dumps({kind: thaw(outcome.item)}),
-        "verdicts_json": _dumps(verdicts),
-    }
-
-
-def _end_row(end: SequenceEnd) -> dict[str, Any]:
-    row = {item.name: getattr(end, item.name) for item in fields(SequenceEnd) if item.name != "goals"}
-    return row | {"goals_json": _dumps(end.goals)}
-
-
-def _end(row: Mapping[str, Any]) -> SequenceEnd:
-    names = [item.name for item in fields(SequenceEnd) if item.name != "goals"]
-    goals = tuple((goal, turns) for goal, turns in json.loads(row["goals_json"]))
-    return SequenceEnd(**{name: row[name] for name in names}, goals=goals)
-
-
-def _call_row(call: Call) -> dict[str, Any]:
-    row = {name: getattr(call, name) for name in ("key", "model", "model_id", "purpose", "cost", "finish_reason")}
-    return row | asdict(call.usage) | {"simulated": int(call.simulated)}
-
-
-def _outcome(row: Mapping[str, Any], refused: Mapping[str, Verdict] = EMPTY) -> Outcome:
-    task = Task(row["strategy"], row["topic"], row["task_index"], row["attempt"], row["seed"], json.loads(row["inputs_json"]))
-    data = json.loads(row["item_json"])
-    verdicts = tuple(Verdict(one["keep"], one["gate"], one["reason"], one["detail"]) for one in json.loads(row["verdicts_json"]))
-    if row["id"] in refused:
-        verdicts = (*verdicts, refused[row["id"]])
-    if "malformed" in data:
-        return Outcome(task, Malformed(**(data["malformed"] | {"provenance": _provenance(data["malformed"]["provenance"])})), verdicts)
-    return Outcome(task, _sample(data["sample"]), verdicts)
-
-
-def _sample(data: dict[str, Any]) -> Sample:
-    scores = {name: Score(score["value"], score["reason"]) for name, score in data["scores"].items()}
-    return Sample(data["id"], _messages(data["messages"]), scores, _provenance(data["provenance"]))
-
-
-def _messages(data: list[dict[str, str]]) -> tuple[Message, ...]:
-    return tuple(Message(one["role"], one["content"]) for one in data)
-
-
-def _provenance(data: dict[str, Any]) -> Provenance:
-    rows = ("parents", "seeds", "prompts", "requests")
-    return Provenance(**(data | {name: tuple(data[name]) for name in rows}))
-
-
-def _preference(data: dict[str, Any]) -> Preference:
-    sides = {name: _messages(data[name]) for name in ("prompt", "chosen", "rejected")}
-    return Preference(**(data | sides | {"provenance": _provenance(data["provenance"])}))

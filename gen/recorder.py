@@ -10,7 +10,7 @@ from gen import __version__
 from gen.errors import RequestRejected
 from gen.ledger import Ledger
 from gen.llm.stats import ClientStats
-from gen.types import Call, Generate, Outcome, Request, Response, Session, digest, thaw
+from gen.types import Call, Generate, Outcome, Request, Response, Session, digest
 
 # Final errors that lie in the request itself. A model that is not there (404) may be there tomorrow, so it is asked again.
 ABOUT_THE_REQUEST = frozenset({"bad_request", "context_too_long", "content_policy", "request_too_large"})
@@ -83,15 +83,12 @@ def session_of(stats: ClientStats, started: datetime, seconds: float, stop: str)
 
 
 def _request_digest(request: Request) -> str:
-    sampling = thaw(request.sampling)
-    if sampling["room"] == 1:  # as it was named before there was such a field: errors on record stay known
-        del sampling["room"]
     return digest(
         [
             request.model,
             request.messages,
             request.prompt,
-            sampling,
+            request.sampling,
             request.response_schema,
             request.draw,
         ],

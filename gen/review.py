@@ -18,7 +18,8 @@ from typing import Any
 from gen.conversation import as_dicts
 from gen.errors import InputError
 from gen.files import replacing, write_jsonl
-from gen.ledger import REVIEW, Ledger
+from gen.ledger import Ledger
+from gen.ledger_rows import REVIEW
 from gen.types import Outcome, Review, Sample
 
 # What the prompt offers; anything else may be said as well. `unsafe` is never asked for again, the first five ask for another instruction.

@@ -88,7 +88,7 @@ class Sampling:
     top_p: float | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
-    room: int = 1
+    room: int = field(default=1, metadata=_SPARSE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gen.errors import ProviderError
-from gen.types import Request, Response, Sample, Usage, Verdict, digest, kept, rejected, thaw
+from gen.types import Request, Response, Sample, Usage, Verdict, digest, kept, rejected
 
 
 @dataclass
@@ -38,10 +38,7 @@ class FakeModel:
 
 def request_name(request: Request) -> str:
     """A stable name for a request: what the cache key is in a run."""
-    sampling = thaw(request.sampling)
-    if sampling["room"] == 1:
-        del sampling["room"]
-    return digest([request.model, request.messages, request.prompt, sampling, request.draw])
+    return digest([request.model, request.messages, request.prompt, request.sampling, request.draw])
 
 
 def instructions_and_answers(request: Request) -> str:

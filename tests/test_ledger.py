@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +18,13 @@ from gen.types import (
     Outcome,
     Preference,
     Provenance,
+    Review,
     Sample,
     Score,
     SequenceEnd,
     Session,
     Task,
+    ToolCall,
     Usage,
     Verdict,
     digest,
@@ -169,3 +173,46 @@ def test_a_place_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
         Ledger(tmp_path / "nowhere" / "run.db")
     with pytest.raises(StorageError, match="unable to open database file"):
         Ledger(tmp_path)
+
+
+def test_tools_labels_and_weights_come_back(ledger: Ledger) -> None:
+    plain = sample_of(0, kept("schema"))
+    turns = (Message("user", "Weather?", weight=0.0), Message("assistant", "", tool_calls=(ToolCall("weather", "{}", "c1"),)))
+    assert isinstance(plain.item, Sample)
+    item = replace(plain.item, messages=(*turns, Message("tool", "sun", tool_call_id="c1")), tools="[]", label=True)
+    ledger.write([(0, Outcome(plain.task, item, plain.verdicts))])
+    assert next(ledger.outcomes()).item == item
+
+
+def test_a_ledger_of_before_reviews_is_read_and_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    made = Ledger(path)
+    made.write([(0, sample_of(0, kept("schema"), requests=("k",)))], [call("k")])
+    made.close()
+    with closing(sqlite3.connect(path)) as old, old:
+        old.executescript("DROP TABLE reviews; ALTER TABLE calls DROP COLUMN cache_write_tokens;")
+        old.execute("DELETE FROM _sqlite_migrations WHERE name IN ('m002_reviews', 'm003_cache_writes')")
+    for read_only in (True, False):
+        again = Ledger(path, read_only=read_only)
+        assert (len(list(again.outcomes())), again.calls(), again.reviews()) == (1, [call("k")], [])
+        again.close()
+    again = Ledger(path)
+    again.add_reviews([Review("s", keep=True)])
+    again.close()
+
+
+def test_a_pair_that_chose_a_reply_rejected_in_review_is_gone_until_that_is_put_right(ledger: Ledger) -> None:
+    outcome = sample_of(0, kept("schema"))
+    ledger.write([(0, outcome)])
+    assert isinstance(outcome.item, Sample)
+    chose, beat = (
+        Preference(
+            name, (Message("user", "a"),), (Message("assistant", chosen),), (Message("assistant", "x"),), 5, 1, 4, "s", outcome.item.id
+        )
+        for name, chosen in (("p1", "b"), ("p2", "better"))
+    )
+    ledger.write_pairs([chose, beat], [])
+    ledger.add_reviews([Review(outcome.item.id, keep=False)])
+    assert [pair.id for pair in ledger.preferences()] == ["p2"]
+    ledger.add_reviews([Review(outcome.item.id, keep=True)])
+    assert [pair.id for pair in ledger.preferences()] == ["p1", "p2"]
