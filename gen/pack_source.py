@@ -26,7 +26,7 @@ class DatasetFile:
 
     def samples(self) -> Iterator[Sample]:
         """Each readable line as a sample named `line N`; one that says that it is simulated is marked so. What no conversation can be
-        learnt from counts as unreadable: `no_turns` (a plain text), `undesired` (an answer labelled so), `tools_not_rendered`.
+        learnt from counts as unreadable: `no_turns` (a plain text), `undesired` (an answer labelled so), `pair`, `tools_not_rendered`.
 
         Raises InputError when the file as a whole cannot be read.
         """

@@ -198,5 +198,9 @@ def test_a_column_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) 
 
 def test_what_cannot_be_learnt_as_a_conversation_says_why(tmp_path: Path) -> None:
     rows = [{"text": "Once."}, {"prompt": "a", "completion": "b", "label": False}, {"prompt": "a", "completion": "b", "label": True}]
+    rows.append({"prompt": "a", "chosen": "b", "rejected": "c"})
     found = [one.untrainable[0] for one in records(tmp_path / "a.jsonl", *rows) if isinstance(one, Record)]
-    assert found == ["no_turns", "undesired", ""]
+    assert found == ["no_turns", "undesired", "", "pair"]
+    [chosen] = records(tmp_path / "a.jsonl", rows[-1], columns="prompt=prompt,completion=chosen")
+    assert isinstance(chosen, Record)
+    assert (chosen.untrainable[0], said(chosen.sample.messages)) == ("", [("user", "a"), ("assistant", "b")])

@@ -188,4 +188,5 @@ def _rows(mix: MixFile, split: str, held: Mapping[str, list[Item]], parts: Seque
             "messages": as_dicts(item.sample.messages),
             "repeat": number,
             "simulated": item.simulated,
+            **({"tools": item.sample.tools} if item.sample.tools else {}),
         }

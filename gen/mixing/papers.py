@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from gen import __version__
+from gen.conversation import is_wide
 from gen.figures.wording import many, percent, size_of
 from gen.markup import markdown, markdown_table
 from gen.mixing.file import WORTHWHILE_REPEATS
@@ -145,6 +146,8 @@ def _header(mix: Mix) -> Iterator[str]:
     yield f"size_categories:\n- {size_of(sum(rows.values()))}"
     yield "configs:\n- config_name: default\n  data_files:"
     yield from (f'  - split: {split}\n    path: "{split}.jsonl"' for split, count in rows.items() if count)
+    if any(is_wide(item.sample) for one in mix.datasets for item in one.items):
+        return  # columns that only some rows fill: for a reader to infer
     yield "dataset_info:\n- config_name: default\n  features:"
     yield "  - name: id\n    dtype: string\n  - name: source\n    dtype: string"
     yield "  - name: messages\n    list:\n    - name: role\n      dtype: string\n    - name: content\n      dtype: string"

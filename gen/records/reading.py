@@ -46,6 +46,8 @@ class Record:
             return "no_turns", "a text without turns is no conversation: it is for continued pretraining"
         if self.sample.label is False:
             return "undesired", "labelled as an answer that is not wanted"
+        if self.pair is not None:
+            return "pair", "a pair is for preference tuning; to learn its chosen answer, say --columns prompt=prompt,completion=chosen"
         return "", ""
 
 

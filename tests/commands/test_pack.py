@@ -129,7 +129,7 @@ def test_a_file_of_any_shape_is_packed_and_unreadable_lines_are_named(tmp_path: 
     assert call(["pack", str(file), "--tokenizer", "shipped"]) == 1
     assert "2 unreadable lines: 2 (invalid_json), 4 (no_turns); all of them in" in capsys.readouterr().out
     out = tmp_path / "mixed-packed"
-    assert [(line["line"], line["reason"]) for line in lines(out / "unreadable.jsonl")] == [(2, "invalid_json"), (4, "unknown_shape")]
+    assert [(line["line"], line["reason"]) for line in lines(out / "unreadable.jsonl")] == [(2, "invalid_json"), (4, "no_turns")]
     facts = json.loads((out / "pack.json").read_text(encoding="utf-8"))
     assert (facts["samples"], facts["simulated_samples"]) == (3, 1)
 
