@@ -128,8 +128,8 @@ class Client:
 
     @property
     def batches(self) -> tuple[UnderWay, ...]:
-        """The batches that go on after the client was closed; the next one on the same cache joins them."""
-        return tuple(batch for batcher in self._batchers.values() for batch in batcher.left)
+        """The batches that are not over: followed now or, after the client was closed, left to the next one on the same cache."""
+        return tuple(batch for batcher in self._batchers.values() for batch in batcher.under_way)
 
     def interrupt(self) -> None:
         """The user wants to stop: batches of lines with `on_interrupt: cancel` are cancelled when the client closes."""
