@@ -28,6 +28,7 @@ from gen.templates.templating import Encoded, SpecialTokens, Templating, TrainOn
 from gen.types import Sample
 from gen.whole_folder import replacing_folder
 
+_FOREIGN = 20  # kinds of foreign tokens counted; a text made to look like many is told by the first
 _DATASETS = "datasets.load_from_disk(FOLDER)"
 _LOAD: Mapping[Layout, Mapping[str, str]] = {
     "packed": {
@@ -52,7 +53,8 @@ _LOAD: Mapping[Layout, Mapping[str, str]] = {
 class PackReport:
     """What was packed. Efficiencies are shares of `rows` × `max_length` positions that hold a token, `unpacked` with one sample per
     row; `lower_bound` is a number of rows that no packing can beat; `added_text` is what the template put before the
-    `added_text_samples` samples that bring no system message; `dropped` counts samples left out by reason."""
+    `added_text_samples` samples that bring no system message; `dropped` counts samples left out by reason; `foreign_tokens` counts the
+    samples whose text holds what looks like a control token and is none of this tokenizer, by that text: rendered for another model."""
 
     rows: int
     samples: int
@@ -75,6 +77,7 @@ class PackReport:
     added_text: str
     added_text_samples: int
     simulated_samples: int
+    foreign_tokens: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,7 @@ class _Packing:
     dropped: list[Skipped] = field(default_factory=list)
     without_system: int = 0
     simulated: int = 0
+    foreign: Counter[str] = field(default_factory=Counter)
     assigned: Rows = field(init=False)
 
     def __post_init__(self) -> None:
@@ -178,6 +182,9 @@ class _Packing:
         self.tokens.add(result.ids, result.trained)
         self.without_system += sample.messages[0].role != "system"
         self.simulated += sample.provenance.simulated
+        for text in sorted(self.templating.foreign_tokens(sample.messages)):
+            if text in self.foreign or len(self.foreign) < _FOREIGN:
+                self.foreign[text] += 1
 
     def _too_long(self, length: int) -> Unfit | None:
         longest = self.options.max_length
@@ -211,6 +218,7 @@ class _Packing:
             added_text=self.templating.added_text if self.without_system else "",
             added_text_samples=self.without_system if self.templating.added_text else 0,
             simulated_samples=self.simulated,
+            foreign_tokens=dict(sorted(self.foreign.items())),
         )
 
 

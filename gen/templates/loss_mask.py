@@ -28,12 +28,15 @@ _REASONING = re.compile(r"<think>|</think>")
 @dataclass(frozen=True, slots=True)
 class Turn:
     """Where one message stands in the text: [start, end). `prompt_end` is where an answer's generation prompt ends, at or
-    before `start`; equal to `start` for other roles, and where the template never renders such a prompt before this turn."""
+    before `start`; equal to `start` for other roles, and where the template never renders such a prompt before this turn. `learnt` is
+    False where the dataset gives the message no weight, `whole` where the template takes the reasoning out of an answer."""
 
     role: str
     start: int
     end: int
     prompt_end: int
+    learnt: bool = True
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,12 @@ class Rendered:
     turns: tuple[Turn, ...]
 
 
-Shape = tuple[tuple[str, bool], ...]
+Shape = tuple[tuple[str, bool, bool], ...]
 
 
 def shape_of(messages: Sequence[Message]) -> Shape:
-    """What a template can see of messages besides their words: each one's role, and whether it has any."""
-    return tuple([(message.role, not message.content.isspace() and message.content != "") for message in messages])
+    """What there is to messages besides their words: each one's role, whether it has any, and whether it may be learnt."""
+    return tuple([(message.role, not message.content.isspace() and message.content != "", message.weight != 0) for message in messages])
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +178,12 @@ class TurnFinder:
             if isinstance(turn, Unfit):
                 return turn
             history = any(later.role == "assistant" for later in messages[position + 1 :])
-            if not _survives(message, text[turn.start : turn.end], history):
+            region = text[turn.start : turn.end]
+            if not _survives(message, region, history):
                 return Unfit(
                     "text_lost_in_template", f"message {position + 1} ({message.role[:40]}) is not in the rendered text as a whole"
                 )
-            turns.append(turn)
+            turns.append(replace(turn, learnt=message.weight != 0, whole=_survives(message, region, False)))
         in_order = sorted(turns, key=lambda turn: (turn.prompt_end, turn.end))
         if any(before.end > after.prompt_end for before, after in pairwise(in_order)):
             return Unfit("mask_unproven", "the template mixes the texts of two messages")
@@ -224,7 +228,7 @@ def _turns(skeleton: _Skeleton, messages: Sequence[Message], contents: Sequence[
     for literal, slot, header in zip(skeleton.literals, skeleton.slots, skeleton.headers, strict=False):
         start = at + len(literal)
         end = start + len(contents[slot])
-        turns[slot] = Turn(messages[slot].role, start, end, at + header)
+        turns[slot] = Turn(messages[slot].role, start, end, at + header, messages[slot].weight != 0)
         at = end
     return tuple(turns.get(position, Turn(message.role, 0, 0, 0)) for position, message in enumerate(messages))
 

@@ -4,8 +4,8 @@ What is trained is what the model has to say itself: the assistant's text as ren
 before an answer is encoded without it, so the ids of the inference prompt are a prefix of the training ids even where an answer begins
 with a newline that the tokenizer would merge with the header's. A sample whose mask cannot be proved right is an Unfit with a reason.
 
-Reasons: no_messages, lone_surrogate, template_refused, text_lost_in_template, mask_unproven, special_token_in_text, no_end_of_turn,
-nothing_to_train, boundary_merges.
+Reasons: tools_not_rendered, loss_weight, no_messages, lone_surrogate, template_refused, text_lost_in_template, mask_unproven,
+special_token_in_text, no_end_of_turn, nothing_to_train, boundary_merges.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ _BLOCK_TAG = re.compile(r"</?(?:think|tool|reason|answer|scratch)\w{0,20}")  # a
 _KEPT_PIECES = 8192  # encoded headers and system prompts remembered, of at most _KEPT_CHARS each
 _KEPT_CHARS = 4000
 _KEPT_FORMS = 4096
+_NO_WEIGHT = "no assistant message with text and a weight above 0"
+_NO_REASONING = "the template takes the reasoning out of an earlier answer, which would be learnt without: train on the last answer only"
 _ITS_OWN_TOKEN = "the tokenizer makes a control token of a message's text even where that is switched off"
 _SAMPLES, _CHARACTERS = 256, 1 << 21  # encoded at once: enough to keep every core busy, and no more than memory takes
 
@@ -98,6 +100,17 @@ class Templating:
         """Whether white space at a message's edge may vanish beside a control token."""
         return any(special.strips_left or special.strips_right for special in self.tokenizer.specials.values())
 
+    @property
+    def never_ends_a_turn(self) -> bool:
+        """Whether no answer can be learnt, since no token of the tokenizer ends one in this template."""
+        form = self._form(_SHAPES[0])
+        return isinstance(form, Unfit) and form.reason == "no_end_of_turn"
+
+    def foreign_tokens(self, messages: Sequence[Message]) -> set[str]:
+        """What looks like a control token in these messages and is none of this tokenizer: text that was rendered for another model."""
+        found = {text for message in messages if "<|" in message.content for text in _CONTROL_LIKE.findall(message.content)}
+        return found.difference(self.tokenizer.specials)
+
     def encode(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, Encoded | Unfit]]:
         """Each sample with what became of it, in order, any number of them. Works in batches, and plans the next one while this one is
         encoded: encoding runs outside Python, on every core."""
@@ -113,7 +126,7 @@ class Templating:
         samples = list(_some(source))
         if not samples:
             return None
-        plans = [self._plan(sample.messages) for sample in samples]
+        plans = [_unfit(sample) or self._plan(sample.messages) for sample in samples]
         uses = Counter([part[0] for plan in plans if isinstance(plan, Plan) for part in plan.parts if not isinstance(part, Ready)])
         new = [piece for piece in uses if piece not in self._known]
         repeated = [piece for piece in new if uses[piece] > 1 and len(piece.text) <= _KEPT_CHARS]
@@ -171,9 +184,11 @@ class Templating:
         turns = sorted((turn for turn in rendered.turns if turn.start < turn.end), key=lambda turn: turn.start)
         answers = [turn for turn in rendered.turns if turn.role == "assistant"]
         answers = answers if self.train_on == "all" else answers[-1:]
-        trained = [turn for turn in answers if rendered.text[turn.start : turn.end].strip()]
+        trained = [turn for turn in answers if turn.learnt and rendered.text[turn.start : turn.end].strip()]
         if not trained:
-            return Unfit("nothing_to_train", "no assistant message with text")
+            return Unfit("nothing_to_train", "no assistant message with text" if all(turn.learnt for turn in answers) else _NO_WEIGHT)
+        if not all(turn.whole for turn in trained):
+            return Unfit("text_lost_in_template", _NO_REASONING)
         plan, at, after = Plan(quoted), 0, False
         for turn in [*turns, Turn("", len(rendered.text), len(rendered.text), len(rendered.text))]:
             if not self._literal(plan, rendered.text[at : turn.prompt_end], after):
@@ -218,7 +233,20 @@ class Templating:
             found = self._control.search(message.content) if self.special_tokens == "refuse" else None
             if found:
                 return f"message {position + 1} holds {found[0]!r}"
+            foreign = self.foreign_tokens([message]) if self.special_tokens == "refuse" else None
+            if foreign:
+                return f"message {position + 1} holds {min(foreign)!r}, which looks like a control token and is none of this tokenizer"
         return ""
+
+
+def _unfit(sample: Sample) -> Unfit | None:
+    """What a sample holds that would be lost without a word: tools, which are not rendered, and weights between 0 and 1."""
+    if sample.tools or any(message.tool_calls for message in sample.messages):
+        return Unfit("tools_not_rendered", "it declares tools" if sample.tools else "an assistant message calls a tool")
+    for position, message in enumerate(sample.messages):
+        if message.weight not in (None, 0, 1):
+            return Unfit("loss_weight", f"message {position + 1} has the loss weight {message.weight:g}; a mask knows 0 and 1")
+    return None
 
 
 def _some(source: Iterator[Sample]) -> Iterator[Sample]:
@@ -258,8 +286,9 @@ def open_templating(
     if not any(literals):
         raise InputError(f"the {name} renders no conversation of a user and an assistant: {_words(template.render(_SHAPES[0]))}")
     written = "".join(literal for shape in literals for literal in shape)
-    if chat_template is not None:
-        _check_tokens(written, loaded, name)
+    missing = sorted(set(_CONTROL_LIKE.findall(written)) - set(loaded.specials))
+    if missing and chat_template is not None:
+        raise InputError(_without_tokens(missing, loaded, name))
     loaded = loaded.with_control(
         text for text, special in loaded.specials.items() if not special.control and text in written and not _BLOCK_TAG.match(text)
     )
@@ -268,7 +297,7 @@ def open_templating(
     plain = {
         found for shape in split for items in shape for item in items if isinstance(item, str) for found in _PLAIN_MARKER.findall(item)
     }
-    return Templating(
+    templating = Templating(
         loaded,
         template,
         train_on,
@@ -280,6 +309,9 @@ def open_templating(
         _turn_ends(split, loaded.variables),
         PieceEncoder(loaded, remember),
     )
+    if missing and templating.never_ends_a_turn:  # its own template, written for another tokenizer; Zephyr's roles are plain text rightly
+        raise InputError(_without_tokens(missing, loaded, name))
+    return templating
 
 
 def _source(tokenizer: ChatTokenizer, choice: str | Path | None) -> tuple[str, str]:
@@ -295,13 +327,11 @@ def _source(tokenizer: ChatTokenizer, choice: str | Path | None) -> tuple[str, s
         raise InputError(f"no chat template '{choice}': choose {', '.join(NAMED)} or a readable Jinja file") from error
 
 
-def _check_tokens(written: str, tokenizer: ChatTokenizer, name: str) -> None:
-    missing = sorted(set(_CONTROL_LIKE.findall(written)) - set(tokenizer.specials))
-    if missing:
-        raise InputError(
-            f"the {name} writes {', '.join(missing)}, which '{tokenizer.name}' has no token for: a model would read it letter by letter."
-            f" Add it with tokenizer.add_special_tokens, save the tokenizer and resize the model's embeddings, or choose another template"
-        )
+def _without_tokens(missing: Sequence[str], tokenizer: ChatTokenizer, name: str) -> str:
+    return (
+        f"the {name} writes {', '.join(missing)}, which '{tokenizer.name}' has no token for: a model would read it letter by letter."
+        f" Add it with tokenizer.add_special_tokens, save the tokenizer and resize the model's embeddings, or choose another template"
+    )
 
 
 def _alternation(texts: Iterable[str]) -> re.Pattern[str]:

@@ -154,6 +154,20 @@ def test_many_shards_read_as_one_set(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert one[:] == many[:]
 
 
+def test_what_is_remembered_changes_no_byte(tmp_path: Path) -> None:
+    items = [sample(f"s{n}", f"Question {n}: it's — naïve?", f"Answer {n} <|im_end|>\n\n  done, e\u0301 {n * 37}.") for n in range(700)]
+    for name, remember in (("one", True), ("two", False)):
+        pack_samples(items, tokenizer=TOKENIZER, max_length=200, out=tmp_path / name, remember=remember)
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+
+
+def test_control_tokens_of_another_model_are_counted_by_sample(tmp_path: Path) -> None:
+    items = [*conversations(3), sample("llama", "<|eot_id|> twice <|eot_id|>", "Hi"), sample("both", "<|eot_id|> <|end|>", "<|im_end|>")]
+    report = pack_samples(items, tokenizer=TOKENIZER, max_length=200, out=tmp_path / "packed")
+    assert report.foreign_tokens == {"<|end|>": 1, "<|eot_id|>": 2}
+    assert json.loads((tmp_path / "packed" / "pack.json").read_text(encoding="utf-8"))["foreign_tokens"] == report.foreign_tokens
+
+
 def test_an_earlier_pack_is_replaced_whole_and_other_folders_are_left_alone(tmp_path: Path) -> None:
     pack_samples(conversations(9), tokenizer=TOKENIZER, max_length=200, out=tmp_path / "packed")
     pack_samples(conversations(4), tokenizer=TOKENIZER, max_length=200, out=tmp_path / "packed")

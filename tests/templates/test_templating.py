@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -22,8 +23,9 @@ from gen.errors import InputError
 from gen.resources import resource
 from gen.templates.chat_template import Unfit
 from gen.templates.loss_mask import Rendered
+from gen.templates.piece_plan import Plan, Ready, ready
 from gen.templates.templating import Encoded, Templating, open_templating
-from gen.types import Message, Sample
+from gen.types import Message, Sample, ToolCall
 
 TEMPLATES = Path(__file__).parent
 CHATML_SOURCE = (TEMPLATES / "chatml.jinja").read_text(encoding="utf-8")
@@ -227,10 +229,72 @@ def test_an_empty_last_answer_is_nothing_to_train_by_choice_of_the_last(folder: 
     assert unfit(open_templating(folder("chatml"), train_on="last"), chat("Hello", "Hi", "More", "")) == "nothing_to_train"
 
 
-def test_reasoning_is_trained_where_it_is_rendered_and_gone_from_earlier_turns(opened: Callable[[str], Templating]) -> None:
-    templating = opened("qwen3")
-    result = encoded(templating, chat("2 + 2?", "<think>\neasy\n</think>\n\nFour.", "3 + 3?", "<think>\nagain\n</think>\n\nSix."))
-    assert runs(templating, result) == ["Four.<|im_end|>", "<think>\nagain\n</think>\n\nSix.<|im_end|>"]
+REASONED = ("2 + 2?", "<think>\neasy\n</think>\n\nFour.", "3 + 3?", "<think>\nagain\n</think>\n\nSix.")
+
+
+def test_an_answer_is_not_learnt_without_the_reasoning_that_the_template_takes_out(opened: Callable[[str], Templating]) -> None:
+    ((_, result),) = opened("qwen3").encode([chat(*REASONED)])
+    assert isinstance(result, Unfit)
+    assert (result.reason, "train on the last answer only" in result.detail) == ("text_lost_in_template", True)
+
+
+def test_reasoning_may_be_gone_from_turns_that_are_only_read(folder: Callable[[str], Path]) -> None:
+    templating = open_templating(folder("qwen3"), train_on="last")
+    result = encoded(templating, chat(*REASONED))
+    assert "easy" not in templating.tokenizer.decode(result.ids.tolist())
+    assert runs(templating, result) == ["<think>\nagain\n</think>\n\nSix.<|im_end|>"]
+
+
+def weighted(*weights: float | None) -> Sample:
+    return replace(TWO, messages=tuple(replace(message, weight=weight) for message, weight in zip(TWO.messages, weights, strict=True)))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_answer_of_weight_0_is_read_and_not_learnt(opened: Callable[[str], Templating], name: str) -> None:
+    templating = opened(name)
+    result = encoded(templating, weighted(None, 0, None, 1))
+    assert [run.strip() for run in runs(templating, result)] == ["It is six, of course." + FORMATS[name][2]]
+    assert result.ids.tolist() == encoded(templating, TWO).ids.tolist()
+    assert len(runs(templating, encoded(templating, weighted(None, 1, 0, None)))) == 2
+
+
+@pytest.mark.parametrize(
+    ("sample", "unfit_for"),
+    [
+        (weighted(None, 0, None, 0), Unfit("nothing_to_train", "no assistant message with text and a weight above 0")),
+        (weighted(None, 0.5, None, None), Unfit("loss_weight", "message 2 has the loss weight 0.5; a mask knows 0 and 1")),
+        (replace(ONE, tools="[{}]"), Unfit("tools_not_rendered", "it declares tools")),
+        (
+            Sample("s", (ONE.messages[0], Message("assistant", "", (ToolCall("look_up", "{}"),)), *TWO.messages[1:])),
+            Unfit("tools_not_rendered", "an assistant message calls a tool"),
+        ),
+    ],
+)
+def test_nothing_that_a_sample_says_about_itself_is_lost(opened: Callable[[str], Templating], sample: Sample, unfit_for: Unfit) -> None:
+    ((_, result),) = opened("chatml").encode([sample])
+    assert result == unfit_for
+
+
+def test_an_answer_of_weight_0_may_be_without_its_reasoning(opened: Callable[[str], Templating]) -> None:
+    sample = chat(*REASONED)
+    read = replace(sample, messages=(sample.messages[0], replace(sample.messages[1], weight=0), *sample.messages[2:]))
+    assert runs(opened("qwen3"), encoded(opened("qwen3"), read)) == ["<think>\nagain\n</think>\n\nSix.<|im_end|>"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("sample", [ONE, TWO, SAME, EDGES], ids=["one", "two", "same", "edges"])
+def test_a_shape_learnt_once_gives_what_the_text_itself_gives(opened: Callable[[str], Templating], name: str, sample: Sample) -> None:
+    templating = opened(name)
+    rendered = templating.rendered(sample.messages)
+    assert isinstance(rendered, Rendered)
+    plan = templating._planned(rendered, frozenset())
+    assert isinstance(plan, Plan)
+    pieces = [part[0] for part in plan.parts if not isinstance(part, Ready)]
+    ids = dict(zip(pieces, templating.tokenizer.encode(pieces), strict=True))
+    parts = [part if isinstance(part, Ready) else ready(ids[part[0]] or b"", part[1]) for part in plan.parts]
+    result = encoded(templating, sample)
+    assert result.ids.tobytes() == b"".join(part.ids for part in parts)
+    assert result.trained.tobytes() == b"".join(part.trained for part in parts)
 
 
 def test_an_empty_think_block_that_the_template_adds_is_not_trained(opened: Callable[[str], Templating]) -> None:
@@ -382,6 +446,28 @@ def test_a_template_that_writes_unknown_tokens_is_an_error_that_names_the_fix(tm
     base = write_tokenizer(tmp_path / "base", byte_level(), ("</s>",), (None, "</s>"), None)
     with pytest.raises(InputError, match=r"writes .*<\|start_header_id\|>, which 'base' has no token for.*add_special_tokens"):
         open_templating(base, chat_template="llama3")
+
+
+def test_a_template_of_its_own_that_was_written_for_another_tokenizer_is_an_error(tmp_path: Path) -> None:
+    mistral = write_tokenizer(tmp_path / "mistral", byte_level_without_chatml(), MISTRAL, ("<s>", "</s>"), CHATML_SOURCE)
+    with pytest.raises(InputError, match=r"writes <\|im_end\|>, <\|im_start\|>, which 'mistral' has no token for"):
+        open_templating(mistral)
+
+
+def byte_level_without_chatml() -> Tokenizer:
+    plain = json.loads(byte_level().to_str())
+    plain["added_tokens"] = []
+    for token in CHATML:
+        del plain["model"]["vocab"][token]
+    return Tokenizer.from_str(json.dumps(plain))
+
+
+def test_a_token_of_another_model_in_a_text_is_told_and_refused_by_choice(folder: Callable[[str], Path]) -> None:
+    sample = chat("[INST] Hello<|eot_id|>", "Hi")
+    templating = open_templating(folder("chatml"), special_tokens="refuse")
+    assert unfit(templating, sample) == "special_token_in_text"
+    assert templating.foreign_tokens(sample.messages) == {"<|eot_id|>"}
+    assert templating.foreign_tokens(chat("a <| b |> <|im_end|>", "<|x y|>").messages) == set()
 
 
 def test_a_base_model_without_a_template_says_which_to_choose(tmp_path: Path) -> None:
