@@ -14,30 +14,33 @@ import dataclasses
 import logging
 import math
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
-from gen.errors import BudgetReached, ProviderError, RateLimited, RecipeError, ServiceStopped, Unavailable
+from gen.concurrency import together
+from gen.errors import BudgetReached, ProviderError, RateLimited, RecipeError, RequestRejected, ServiceStopped, Unavailable
 from gen.llm import call_log
 from gen.llm.batching.batcher import Batcher, UnderWay
 from gen.llm.batching.offer import connect_batches
 from gen.llm.budget import Amount, Budget, prompt_bytes, spent_on, worst_case
 from gen.llm.cache import Cache
+from gen.llm.capabilities import capabilities_of
 from gen.llm.check import Route, check_models, ready_route
 from gen.llm.clock import Clock
+from gen.llm.embedding import Vector, asked_for, embedding_key, one_by_one, portions, vector_of
 from gen.llm.forecast import Forecast
 from gen.llm.keys import request_key
 from gen.llm.prefix import WarmUp, prefix_name
 from gen.llm.prices import cost_of
-from gen.llm.provider import Endpoint, Provider, connect, sampling
+from gen.llm.provider import Embedder, Endpoint, Provider, connect, sampling
 from gen.llm.rates import Admission, Seat
 from gen.llm.retry import Patience, retrying
 from gen.llm.stats import ClientStats, Tallies, Tally
 from gen.plugins import suggest
 from gen.recipe import BudgetLine, ModelLine
-from gen.types import Request, Response
+from gen.types import Request, Response, Sampling
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +75,7 @@ class _Flight:
     need: Amount
     seat: Seat
     prefix: str = ""
+    texts: Sequence[str] = ()
     waiters: int = 0
     on_wire: bool = False
     reserved: bool = False
@@ -202,22 +206,56 @@ class Client:
         Raises RequestRejected (never answered), Unavailable or RateLimited (patience ended), ServiceStopped or BudgetReached (the run is
         over), StorageError (the reply could not be kept).
         """
-        model = self._models.get(request.model)
+        model = self._named(request.model)
+        key = request_key(request, model.route.line, model.route.identity)
+        return self._kept(key, request, model.route) or await self._asked(key, request, model)
+
+    async def embed(self, texts: Sequence[str], *, model: str, purpose: str = "embed", step: int = 0) -> list[Vector[float]]:
+        """A vector of 32-bit floats for each text, equal texts asked once; sent as many at a time as the service takes.
+
+        Raises what `generate` raises, and RequestRejected for an empty text or a provider without embeddings.
+        """
+        known = self._named(model)
+        line, identity, able = known.route.line, known.route.identity, capabilities_of(known.route.line)
+        if not able.embeddings or known.batched or not isinstance(known.provider, Embedder):
+            raise RequestRejected(f"'{line.model}' ({line.provider}) makes no embeddings", reason="embeddings_unsupported")
+        single = {text: asked_for(model, [text], purpose=purpose, step=step) for text in texts}
+        keys = {text: embedding_key(request, line, identity) for text, request in single.items()}
+        found = {text: reply.text for text in single if (reply := self._kept(keys[text], single[text], known.route)) is not None}
+
+        async def fetch(portion: list[str]) -> None:
+            request = asked_for(model, portion, purpose=purpose, step=step)
+            name = f"{embedding_key(request, line, identity)}*"  # never the key of a text's own row
+            reply = await self._asked(name, request, known, [keys[text] for text in portion])
+            found.update(zip(portion, reply.text.split("\n"), strict=True))
+
+        wanted = [text for text in single if text not in found]
+        await together(fetch(portion) for portion in portions(wanted, inputs=able.embedding_inputs, size=able.embedding_bytes))
+        return [vector_of(found[text]) for text in texts]
+
+    def _named(self, name: str) -> _Model:
+        model = self._models.get(name)
         if model is None:
-            raise RecipeError(f"unknown model '{request.model}': {suggest(request.model, sorted(self._lines))}", key="models")
-        route = model.route
-        key = request_key(request, route.line, route.identity)
-        tallies = self._tallies.of(route.name, request.purpose)
+            raise RecipeError(f"unknown model '{name}': {suggest(name, sorted(self._lines))}", key="models")
+        return model
+
+    def _kept(self, key: str, request: Request, route: Route) -> Response | None:
+        """The reply in the cache; None where there is none, or the same request is in flight and can be joined."""
+        cached = self._cache.get(key) if self._cache is not None and key not in self._flights else None
+        if cached is None:
+            return None
+        _count(self._tallies.of(route.name, request.purpose), "cache_hits")
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s: %s, from the cache", call_log.named(key, request), call_log.paid(cached, 0.0))
+        return dataclasses.replace(cached, key=key, cost=cost_of(cached.usage, route.price), from_cache=True)
+
+    async def _asked(self, key: str, request: Request, model: _Model, texts: Sequence[str] = ()) -> Response:
+        """A reply that the cache has not: joined, or bought now. `texts` are the cache keys of the texts to embed, if any."""
+        tallies = self._tallies.of(model.route.name, request.purpose)
         flight = self._flights.get(key)
         if flight is None:
-            cached = self._cache.get(key) if self._cache is not None else None
-            if cached is not None:
-                _count(tallies, "cache_hits")
-                if log.isEnabledFor(logging.DEBUG):
-                    log.debug("%s: %s, from the cache", call_log.named(key, request), call_log.paid(cached, 0.0))
-                return dataclasses.replace(cached, key=key, cost=cost_of(cached.usage, route.price), from_cache=True)
             self._raise_if_stopped()
-            flight = self._take_off(key, request, model, tallies)
+            flight = self._take_off(key, request, model, tallies, texts)
         else:
             _count(tallies, "joined")
             log.debug("%s joins an equal call in flight", _label(flight))
@@ -225,14 +263,14 @@ class Client:
 
     # --- one request on its way ------------------------------------------------------------------------------------------------
 
-    def _take_off(self, key: str, request: Request, model: _Model, tallies: tuple[Tally, Tally, Tally]) -> _Flight:
+    def _take_off(self, key: str, request: Request, model: _Model, tallies: tuple[Tally, Tally, Tally], texts: Sequence[str]) -> _Flight:
         route = model.route
-        chosen = sampling(request, route.line)
+        chosen = Sampling(max_tokens=0) if texts else sampling(request, route.line)
         size = prompt_bytes(request)
         seat = model.admission.seat(route.name, request.step, model.forecast.amounts(size, chosen.max_tokens or 0))
-        prefix = "" if model.batched else prefix_name(request, route.line)
+        prefix = "" if texts else prefix_name(request, route.line)
         need = worst_case(request, chosen, route.price, size, kept=bool(prefix))
-        flight = _Flight(key, request, model, tallies, size, need, seat, prefix)
+        flight = _Flight(key, request, model, tallies, size, need, seat, prefix, texts)
         self._flights[key] = flight
         flight.task = asyncio.get_running_loop().create_task(self._fetch(flight))
         flight.task.add_done_callback(_retrieve)
@@ -267,7 +305,7 @@ class Client:
 
         leads = False
         try:
-            leads = bool(flight.prefix) and await self._warm_up.turn(flight.prefix)
+            leads = bool(flight.prefix) and not flight.model.batched and await self._warm_up.turn(flight.prefix)
             reply = await retrying(
                 attempt,
                 patience=_BATCH_PATIENCE if flight.model.batched else self._patience,
@@ -309,10 +347,19 @@ class Client:
         for tally in flight.tallies:
             tally.paid(reply.usage, cost)
         if self._cache is not None:
-            reply = await self._cache.put(flight.key, reply, requested_model=model.route.line.model, created=self._clock.wall())
+            reply = await self._keep(self._cache, flight, reply)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s: %s, %.2f s", _label(flight), call_log.paid(reply, cost), self._clock.monotonic() - flight.seat.sent)
         return dataclasses.replace(reply, key=flight.key, cost=cost_of(reply.usage, model.route.price))
+
+    async def _keep(self, cache: Cache, flight: _Flight, reply: Response) -> Response:
+        """Commit a reply; vectors text by text."""
+        model, created = flight.model.route.line.model, self._clock.wall()
+        if not flight.texts:
+            return await cache.put(flight.key, reply, requested_model=model, created=created)
+        rows = zip(flight.texts, one_by_one(flight.request, reply), strict=True)
+        await asyncio.gather(*(cache.put(key, row, requested_model=model, created=created) for key, row in rows))
+        return reply
 
     async def _send(self, flight: _Flight) -> Response:
         """One attempt on the wire, within the line's time. What may have been billed stays reserved."""
@@ -325,7 +372,8 @@ class Client:
             tally.in_flight += 1
         try:
             async with asyncio.timeout(None if model.batched else line.timeout_seconds):
-                reply = await model.provider.send(flight.request, line)
+                carry = model.provider.embed if flight.texts and isinstance(model.provider, Embedder) else model.provider.send
+                reply = await carry(flight.request, line)
         except TimeoutError:
             failure = Unavailable(
                 f"{line.provider} did not answer within {line.timeout_seconds:g} s (`timeout_seconds`)", reason="timeout", billed=True

@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from gen.recipe import ModelLine
 from gen.types import Request, Response, Sampling
@@ -33,6 +33,15 @@ class Provider(Protocol):
         ...
 
 
+@runtime_checkable
+class Embedder(Protocol):
+    """A provider that also makes vectors: the request's messages are the texts, the reply's text is as `gen.llm.embedding` reads it."""
+
+    async def embed(self, request: Request, line: ModelLine) -> Response:
+        """The vectors. Raises ProviderError only."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What an API takes, as data.
@@ -50,6 +59,7 @@ class Capabilities:
     raw_prompts: bool = True
     seed: bool = True
     limits_per: Literal["model", "key"] = "key"
+    tokens_counted: Literal["asked", "used"] = "used"
     answers: Literal["chat", "lookup", "reward", "likelihoods"] = "chat"
     on_this_machine: bool = False
 
@@ -61,6 +71,7 @@ CAPABILITIES: Mapping[str, Capabilities] = MappingProxyType(
             base_url="https://api.openai.com/v1",
             api_key_env="OPENAI_API_KEY",
             limits_per="model",
+            tokens_counted="asked",
         ),
         "anthropic": Capabilities(
             module="gen.llm.providers.anthropic",
@@ -70,7 +81,7 @@ CAPABILITIES: Mapping[str, Capabilities] = MappingProxyType(
             seed=False,
             limits_per="model",
         ),
-        "simulator": Capabilities(module="gen.llm.providers.simulator", own_server=True),
+        "simulator": Capabilities(module="gen.llm.providers.simulator", own_server=True, tokens_counted="asked"),
         "search": Capabilities(module="gen.llm.providers.search", raw_prompts=False, seed=False, answers="lookup"),
         "command": Capabilities(module="gen.llm.providers.command", raw_prompts=False, seed=False, answers="lookup", on_this_machine=True),
         # docs.vllm.ai/en/latest/models/pooling_models: reward models and classifiers have no chat endpoint.

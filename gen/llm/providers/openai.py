@@ -15,7 +15,7 @@ import openai
 import orjson
 
 from gen.errors import ProviderError
-from gen.llm import moderation
+from gen.llm import embedding, moderation
 from gen.llm.capabilities import ModelCapabilities, capabilities_of
 from gen.llm.connection import LIMITS, NO_KEY, TIMEOUT, WIRE_ERRORS, connection_error
 from gen.llm.prefix import prefix_name
@@ -54,6 +54,14 @@ class OpenAIProvider:
 
     async def send(self, request: Request, line: ModelLine) -> Response:
         path, payload = build_payload(request, line)
+        reply = await self._posted(path, payload, line)
+        return (moderation.parse_response if path == moderation.PATH else parse_response)(reply.content, reply.headers)
+
+    async def embed(self, request: Request, line: ModelLine) -> Response:
+        reply = await self._posted(embedding.PATH, embedding.build_payload(request, line) | thaw(line.extra_body), line)
+        return embedding.parse_response(reply.content, reply.headers, len(request.messages))
+
+    async def _posted(self, path: str, payload: dict[str, Any], line: ModelLine) -> httpx2.Response:
         try:
             reply = await self._client.post(path, cast_to=httpx2.Response, content=orjson.dumps(payload))
         except openai.APIStatusError as error:
@@ -62,7 +70,7 @@ class OpenAIProvider:
         except (openai.APIConnectionError, *WIRE_ERRORS) as error:
             raise connection_error("openai", error) from None
         self._on_headers(line, reply.headers)
-        return (moderation.parse_response if path == moderation.PATH else parse_response)(reply.content, reply.headers)
+        return reply
 
     async def close(self) -> None:
         await self._client.close()

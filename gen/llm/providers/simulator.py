@@ -27,6 +27,9 @@ class SimulatorProvider:
     async def send(self, request: Request, line: ModelLine) -> Response:
         return await (self._inner or await self._open()).send(request, line)
 
+    async def embed(self, request: Request, line: ModelLine) -> Response:
+        return await (self._inner or await self._open()).embed(request, line)
+
     async def close(self) -> None:
         if self._inner is not None:
             await self._inner.close()
