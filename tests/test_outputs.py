@@ -7,15 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 
+from gen.containers import WRITTEN
 from gen.errors import RecipeError, StorageError
 from gen.ledger import Ledger
 from gen.outputs import Written, write_all
 from gen.parts import build_parts
 from gen.recipe import ExportLine, SplitLine, parse
+from gen.records import Record, read_records
 from gen.run import run
 from gen.run_folder import kept_sources
+from gen.types import Message, Preference
 
 RECIPE = """\
 name: small
@@ -112,3 +116,34 @@ def test_people_are_told_what_lies_where(folder: Path) -> None:
     lines = list(written_again(folder).lines())
     assert lines[0].startswith("splits by family: train 16 (80%)")
     assert f"{folder / 'sft-alpaca'}: 20 rows of alpaca" in lines
+
+
+@pytest.mark.parametrize("container", ["jsonl", "json", "parquet", "csv", "arrow"])
+def test_every_container_loads_by_the_readme_and_replaces_the_one_before(container: Any, folder: Path, tmp_path: Path) -> None:
+    written = written_again(folder, formats=("chatml", "documents"), container=container)
+    rows = datasets.load_dataset(str(folder), "sft", split="train", cache_dir=str(tmp_path / "cache"))
+    assert len(rows) == written.exports[0].rows["train"] == 16
+    kept = sorted(path.name for path in (folder / "sft").iterdir())
+    assert kept == [f"{split}{WRITTEN[container]}" for split in ("test", "train", "validation")]
+    records = list(read_records(folder / written.exports[1].file("test")))
+    assert [record.layout for record in records if isinstance(record, Record)] == ["text"] * written.exports[1].rows["test"]
+    written_again(folder)
+    assert sorted(path.name for path in (folder / "sft").iterdir()) == ["test.jsonl", "train.jsonl", "validation.jsonl"]
+    assert not (folder / "documents").exists()
+
+
+def test_pairs_are_written_in_every_form_that_is_asked_for(folder: Path) -> None:
+    ledger = Ledger(folder / "run.db")
+    first = next(outcome.item for outcome in ledger.outcomes() if outcome.accepted)
+    asked = (Message("user", "Why?"),)
+    pair = Preference("p", asked, (Message("assistant", "A"),), (Message("assistant", "B"),), 5, 2, 3, "best_of_n", first.id)
+    ledger.write_pairs([pair], [])
+    ledger.close()
+    written = written_again(folder, formats=("chatml", "kto", "openai_preference"))
+    made = {export.format: sum(export.rows.values()) for export in written.exports}
+    assert made == {"chatml": 20, "preference": 1, "kto": 2, "openai_preference": 1}
+    labels = [json.loads(line)["label"] for path in (folder / "preference-kto").iterdir() for line in path.read_text().splitlines()]
+    assert labels == [True, False]
+    written_again(folder)
+    assert not (folder / "preference-kto").exists()
+    assert (folder / "preference").is_dir()

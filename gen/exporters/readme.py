@@ -64,7 +64,7 @@ def _header(record: RunRecord, figures: Figures) -> Iterator[str]:
         yield "configs:"
     for at, export in enumerate(filled):
         yield from _config(export, default=at == 0)
-    declared = [export for export in filled if export.columns and not holds_json(export.columns)]
+    declared = [one for one in filled if one.columns and one.container != "csv" and not holds_json(one.columns)]
     if declared:
         yield "dataset_info:"
     for export in declared:
