@@ -26,6 +26,7 @@ _WORD = re.compile(
     r"|[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"  # kana and Han: one character
     r"|[^\W\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]{1,64}(?:['’][^\W\d]{1,8})?"
 )
+_ASCII_NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalpha())
 _DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _SPACELESS = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
 _DENSE_PER_WORD = 2  # Chinese and Japanese words are about two characters long
@@ -43,10 +44,12 @@ _CODE_LINE = re.compile(
     r"|(?:if|elif|else if|while|for|switch|catch|with|unless|foreach)\s{0,2}[(\[]|(?:if|elif|while|for|with|try|else|except"
     r"|finally)\b[^.!?]{0,150}:$"
     r"|(?:return|print|echo|puts|raise|throw|break|continue|end|fi|done|esac|else|then|do|try|yield|pass|exit)(?:\s?[(\[\"'$;{]|$)"
-    r"|return [\w\[({\"'-]|[})\]]{1,6}[;,)]{0,4}$|[$@]?[\w.\[\]'\"$>-]{1,80}\s{0,20}(?:[-+*/|&%:.]?=|<-|:=|=>|\+\+"
-    r"|--)(?!=)\s{0,20}\S|[\w.:$>-]{1,80}\([^)]{0,200}\)[;:{]?$"
-    r"|\$ ?[a-z][\w-]{0,40} |(?:sudo|apt|pip|npm|git|curl|grep|awk|sed|ls|cd|mkdir|chmod|find|docker) [-\w./'\"]"
+    r"|return [\w\[({\"'-]|[})\]]{1,6}[;,)]{0,4}$|\$ ?[a-z][\w-]{0,40} "
+    r"|(?:sudo|apt|pip|npm|git|curl|grep|awk|sed|ls|cd|mkdir|chmod|find|docker) [-\w./'\"]"
 )
+_ASSIGNMENT = re.compile(r"[$@]?[\w.\[\]'\"$>-]{1,80}\s{0,20}(?:[-+*/|&%:.]?=|<-|:=|=>|\+\+|--)(?!=)\s{0,20}\S")
+_ASSIGNMENT_MARKS = ("=", "<-", "++", "--")
+_CALL = re.compile(r"[\w.:$>-]{1,80}\([^)]{0,200}\)[;:{]?$")
 _CODE_END = re.compile(r"(?:[;{]|\)\s{0,4}\{|\);|=>|&&|\|\||\\)$")
 
 
@@ -129,6 +132,13 @@ def estimate_tokens(text: str) -> int:
     dense = len(_DENSE.findall(text))
     ascii_count = len(text.encode("ascii", "ignore"))
     return dense + -(-ascii_count // 4) + -(-(total - dense - ascii_count) // 2)
+
+
+def count_letters(text: str) -> int:
+    """How many characters are letters."""
+    if text.isascii():
+        return len(text.encode("ascii").translate(None, _ASCII_NO_LETTERS))
+    return sum(map(str.isalpha, text))
 
 
 def ngrams(tokens: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
@@ -230,4 +240,8 @@ def is_code_line(line: str) -> bool:
     (True, False)
     """
     cut = line[:400]
-    return _CODE_LINE.match(cut) is not None or (_CODE_END.search(cut[-8:]) is not None and len(cut) == len(line))
+    if _CODE_LINE.match(cut) or ("(" in cut and _CALL.match(cut)):
+        return True
+    if any(map(cut.__contains__, _ASSIGNMENT_MARKS)) and _ASSIGNMENT.match(cut):
+        return True
+    return len(cut) == len(line) and _CODE_END.search(cut[-8:]) is not None

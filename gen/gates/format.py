@@ -24,7 +24,9 @@ _PROMPT_TEXT = re.compile(
     r"|^\W{0,3}(?:as (?:requested|instructed) (?:in|by) the (?:system )?prompt)|\bmy system prompt (?:says|tells|is)",
     re.IGNORECASE | re.MULTILINE,
 )
-_PROMPT_MARKS = ("##", "here is ", "here are ", "instruction", "guidelines", "prompt", "requirements")
+_PROMPT_HEADING = re.compile(r"## ?[A-Za-z\u017f]")  # the long s is the one letter beside them that ignoring case adds
+_PROMPT_NAMES = ("instruction", "guidelines", "requirements")
+_PROMPT_PLACES = ("above", "provided", "you gave")
 _GENERATOR_KEYS = re.compile(r"[{,]\s{0,20}[\"'](?:instruction|output|response|completion)[\"']\s{0,4}:\s{0,4}[\"'{\[]")
 _WHOLE_PLACEHOLDER = re.compile(
     r"[.…\-_*?x]{1,40}|n/?a\.?|none|null|nil|undefined|tbd|todo|placeholder|(?:your |the )?(?:response|answer|output"
@@ -40,6 +42,12 @@ _SLOT = re.compile(
     r"|<(?:your|insert|enter) [^<>\n]{1,40}>|\{\{ ?[\w. ]{1,40} ?\}\}|\blorem ipsum dolor\b|\bINSERT [A-Z ]{2,30} HERE\b",
     re.IGNORECASE,
 )
+_SLOT_BEGINS = re.compile(  # the first word of a slot in square brackets
+    r"\[(?:insert|enter|add|fill|provide|specify|include|type|write|put|your|my|the|recipient|sender|company|client|customer|manager|employee"
+    r"|friend|teacher|school|business|organi|product|project|user|first|last|full|job|phone|email|street|city|event|start|end|name|date"
+    r"|address|title|position|placeholder|todo)"
+)
+_SLOT_MARKS = ("<your", "<insert", "<enter", "lorem ipsum dolor", "insert ")
 _ASKS_SLOTS = re.compile(
     r"template|letter|e-?mail|placeholder|form\b|fill[- ]in|boilerplate|contract|invitation|cover|resume|\bcv\b|message|memo|notice"
     r"|agreement|press release|script|jinja|handlebars|"
@@ -75,6 +83,7 @@ _ASKS_JSON = re.compile(
 )
 _ONLY_JSON = re.compile(r"(?:only|valid|just|nothing but|raw|strictly)(?: \w{1,10}){0,2} json\b|\bjson (?:only|and nothing)", re.IGNORECASE)
 _BAD_CHARACTER = re.compile(r"[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|Ã[\x80-\xbf©¨¤¶¼±³¡­]|â€[™œ\x9d“”¦]|√[º©®¶∂]")
+_WITHOUT_BREAKS = {ord(character): None for character in "\n\r\t"}
 _LABEL_ONLY = re.compile(
     r"(?:\d{1,3}[.):]|#{1,6}|[-*•]|(?:instructions?|input|output|question|task|prompt|example|response|answer)\s?\d{0,3}\s?[:.]?"
     r"|the|a|an|and|of|to|or|is|in)",
@@ -159,7 +168,7 @@ def _broken(text: str, asked: str, prompts: tuple[str, ...]) -> tuple[str, str]:
     if code_share(text) >= 0.5:
         return "", ""
     lowered = plain.lower()
-    leak = _PROMPT_TEXT.search(plain) if any(mark in lowered for mark in _PROMPT_MARKS) else None
+    leak = _PROMPT_TEXT.search(plain) if _may_tell_a_prompt(plain, lowered) else None
     if found := leak or _leaked_keys(plain, asked):
         return "leaked_prompt_text", f"{found[0].strip()[:40]!r}"
     if ":" in plain and any(mark in lowered for mark in _TURN_MARKS) and (detail := _turns(plain, asked)):
@@ -167,9 +176,19 @@ def _broken(text: str, asked: str, prompts: tuple[str, ...]) -> tuple[str, str]:
     return "", ""
 
 
+def _may_tell_a_prompt(plain: str, lowered: str) -> bool:
+    """Whether the text holds what each alternative of `_PROMPT_TEXT` needs, in the order of those."""
+    return (
+        ("##" in plain and _PROMPT_HEADING.search(plain) is not None)
+        or ("here " in lowered and ("json" in lowered or "complete" in lowered or "requested" in lowered))
+        or "prompt" in lowered
+        or (any(map(lowered.__contains__, _PROMPT_NAMES)) and any(map(lowered.__contains__, _PROMPT_PLACES)))
+    )
+
+
 def _bad_characters(text: str) -> str:
     body = capped(text)
-    if body.isascii() and body.isprintable():
+    if body.isascii() and body.translate(_WITHOUT_BREAKS).isprintable():
         return ""
     count = len(_BAD_CHARACTER.findall(body))
     return f"{count} broken characters" if count >= 2 and 200 * count > len(body) else ""
@@ -189,10 +208,21 @@ def _slots(text: str, asked: str) -> str:
             return f"the whole reply is {bare[:40]!r}"
     if "[" not in text and "{{" not in text and "<" not in text and "orem" not in text and "INSERT" not in text:
         return ""
-    found = _SLOT.search(prose(text))
+    plain = prose(text)
+    found = _SLOT.search(plain) if _may_hold_slot(plain) else None
     if found is None or _ASKS_SLOTS.search(asked) or code_share(text) >= 0.5:
         return ""
     return f"{found[0][:40]!r}"
+
+
+def _may_hold_slot(plain: str) -> bool:
+    """Whether `_SLOT` can match, by quick searches for how each of its alternatives begins."""
+    if not plain.isascii() or "{{" in plain:
+        return True
+    lowered = plain.lower()
+    if "[" in lowered and _SLOT_BEGINS.search(lowered):
+        return True
+    return any(map(lowered.__contains__, _SLOT_MARKS))
 
 
 def _plain_answer(bare: str) -> bool:
@@ -210,7 +240,7 @@ def _echo(text: str, prompts: tuple[str, ...]) -> str:
         head, _, rest = capped(prompt).strip().partition("\n")
         if any(_similar(part, reply) for part in {prompt, head}):
             detail = "the prompt again"
-        elif len(words(head)) >= _WHOLE_ECHO_WORDS and normalise(text[: 2 * len(head)]).startswith(normalise(head)):
+        elif _begins_with(text, head) and len(words(head)) >= _WHOLE_ECHO_WORDS:
             detail = "begins with the whole prompt"
         elif rest and _same_input(rest, text, reply, head):
             detail = "the prompt's input again"
@@ -219,6 +249,16 @@ def _echo(text: str, prompts: tuple[str, ...]) -> str:
         if not _ASKS_COPY.search(head[:400]):
             return detail
     return ""
+
+
+def _begins_with(text: str, head: str) -> bool:
+    """Whether the text begins with the head, both normalised; the first word of most tells that it does not."""
+    begun = text[: 2 * len(head)]
+    if begun.isascii() and head.isascii():
+        first, opening = head.split(None, 1)[:1], begun.split(None, 1)[:1]
+        if first and not (opening and opening[0].lower().startswith(first[0].lower())):
+            return False
+    return normalise(begun).startswith(normalise(head))
 
 
 def _same_input(rest: str, text: str, reply: str, head: str) -> bool:

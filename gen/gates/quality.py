@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gen.bounds import to_try
 from gen.language import english_words
 from gen.patterns.refusals import REFUSED_FROM, refusal_weight
-from gen.text import code_share, contents, count_words, lines, words
+from gen.text import code_share, contents, count_letters, count_words, lines, words
 from gen.types import Sample, Verdict, kept, rejected
 
 _WIDE = frozenset(
@@ -111,11 +111,12 @@ def _structure(reply: str) -> float:
     if code_share(reply) >= 0.5:
         return 1.0
     last = lines(reply)[-1]
-    letters = sum(map(str.isalpha, reply[:2000]))
+    head = reply[:2000]
+    letters = count_letters(head)
     value = 1.0 if _END.search(last[-20:]) or count_words(last) < 6 else 0.5
-    if count_words(reply) >= 5 and 2 * letters < len(reply[:2000]) and not any(map(str.isdigit, reply[:2000])):
+    if 2 * letters < len(head) and count_words(reply) >= 5 and not any(map(str.isdigit, head)):
         value -= 0.5
-    return max(0.0, value - (0.5 if letters > 40 and reply[:2000].isupper() else 0.0))
+    return max(0.0, value - (0.5 if letters > 40 and head.isupper() else 0.0))
 
 
 def _variety(reply: str) -> float:

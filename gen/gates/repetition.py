@@ -18,6 +18,8 @@ from gen.types import Sample, Verdict, kept, rejected
 _TOP = {2: 0.20, 3: 0.18, 4: 0.16}
 _DUPLICATE = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
 _RUN = re.compile(r"([^\s\d.=_*#~|+<>/-])\1{15}|([^\w\s])\2{79}")
+_EVERY = 4  # of a run of sixteen, every fourth character is still four in a row
+_SAMPLED_RUN = re.compile(r"(\S)\1{3}")
 _WORD_RUN = 6  # one word so often in a row: "very very very" is style, a seventh time is a loop
 _LOOP = 4  # an n-gram that comes less often is a turn of phrase
 
@@ -60,7 +62,7 @@ class Repetition:
 
     def _loop(self, text: str) -> tuple[str, str]:
         body = capped(text)
-        if found := _RUN.search(body):
+        if found := _SAMPLED_RUN.search(body[::_EVERY]) and _RUN.search(body):
             return "repeated_characters", f"{found[0][:1]!r} 16 times or more in a row"
         tokens = words(text)
         if run := _longest_run(tokens):

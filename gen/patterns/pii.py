@@ -296,7 +296,7 @@ _LICENCE = re.compile(r"(?i:driv(?:er|ing|er'?s|ers'?|er’s) ?licen[cs]e|führe
 
 def _papers(pattern: re.Pattern[str], words: tuple[str, ...], text: str) -> Pairs:
     lowered = text.lower()
-    if not any([word in lowered for word in words]):
+    if not any(map(lowered.__contains__, words)):
         return
     for match in pattern.finditer(text):
         digits = [character for character in match[1] if character.isdigit()]
@@ -318,7 +318,9 @@ _ETHEREUM = re.compile(r"0x[0-9a-fA-F]{40}(?!\w)")
 
 
 def _wallets(text: str) -> Pairs:
-    if (longest_run(text) >= _BITCOIN_CHARS or "bc1" in text) and _BITCOIN.search(" ".join([run for run in text.split() if len(run) >= 14])):
+    if (longest_run(text) >= _BITCOIN_CHARS or "bc1" in text) and _BITCOIN.search(
+        " ".join([run for run in text.split() if len(run) >= 14])
+    ):
         for match in _BITCOIN.finditer(text):
             if bitcoin.is_valid(match[0]):
                 yield match.span()

@@ -10,6 +10,7 @@ et al. 2024) and confirmed on the other.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _OPENING = 400  # characters: declining comes first; a long answer may well warn of harm further down
 _READ = 2_500
@@ -18,7 +19,7 @@ REFUSED_FROM = 3.0
 
 # One of these words stands in every refusal of the languages below; most replies hold none and are done after one search.
 _TRIGGER = re.compile(
-    r"sorry|apologi[sz]e|can(?:no|')t|can not|unable|not able|won't|will not|decline|refuse|i lack|no ability|beyond my|no way for me"
+    r"sorry|apologi[sz]e|cannot|can't|can not|unable|not able|won't|will not|decline|refuse|i lack|no ability|beyond my|no way for me"
     r"|the scope of|outside (?:of )?my|impossible for me|something i(?:'m| am)|not (?:be )?(?:appropriate|comfortable|ethical|accurate|okay"
     r"|ok|acceptable|right|allowed|permitted|respectful|fair|in a position|qualified|equipped|designed|possible for|authori[sz]ed"
     r"|to (?:answer|discuss|respond|provide))|against|inappropriate|unethical|illegal"
@@ -27,6 +28,14 @@ _TRIGGER = re.compile(
     r"|prevent|violates|prohibit|forbid|no (?:inherent |justifiable |valid )?reason|not (?:justified|best|a healthy|true|inherently"
     r"|hold)|an ai"
 )
+# Of each alternative of `_TRIGGER` a part that holds no choice: a dozen substring searches cost less than one search for the pattern.
+_TRIGGER_PARTS = (
+    "not ", "sorry", "apologi", "cannot", "can't", "can not", "will not", "prefer not", "rather not", "unable", "won't", "decline",
+    "refuse",
+    "i lack", "no ability", "beyond my", "no way for me", "the scope of", "outside ", "impossible for me", "something i", "against",
+    "inappropriate", "unethical", "illegal", "must ", "don't ", "as an ai", "strongly ", "important to", "prevent", "violates", "prohibit",
+    "forbid", "reason", "an ai",
+)  # fmt: skip
 _HELP = (
     r"help(?! but| it| myself| yourself)|assist|provide|fulfil|fulfill|comply|answer|give|offer|support|create|generate|write|discuss"
     r"|engage|share|tell|recommend|suggest|advise|explain|promote|encourage|participate|condone|respond|process|complete|satisfy"
@@ -112,6 +121,11 @@ _OTHER_TRIGGER = re.compile(
     r"|抱歉|对不起|對不起|无法|無法|不能|申し訳|できません|죄송|수 없"
     r"|üzgünüm|maaf|xin lỗi|آسف|عذر|माफ़|क्षमा|ledsen|tyvärr|beklager|undskyld|pahoittelen|omlouvám|sajnálom|îmi pare|λυπ|סליחה|ขออภัย"
 )
+# What of `_OTHER_TRIGGER` can stand in an ASCII text.
+_OTHER_ASCII_PARTS = (
+    "leid", "peux", "lo siento", "no puedo", "disculp", "mi dispiace", "non posso", "desculp", "lamento", "het spijt", "kan ik ", "ik kan",
+    "przepraszam", "niestety", "maaf", "ledsen", "beklager", "undskyld", "pahoittelen",
+)  # fmt: skip
 _OTHER = re.compile(
     r"(?:leid|entschuldig).{0,60}(?:kann|darf|werde)[^.]{0,80}(?:nicht|kein)|(?:ich|wir) (?:kann|können|darf"
     r"|werde)[^.]{0,60}(?:nicht|keine?) [^.]{0,60}(?:helfen|beantworten|unterstützen|anbieten|geben|bereitstellen|erfüllen"
@@ -141,15 +155,22 @@ _OTHER = re.compile(
 )
 
 
+@lru_cache(maxsize=64)  # more than one gate asks
 def refusal_weight(text: str) -> float:
     """How much the text looks like a refusal: 0 for most replies, from 3 on it is taken for one."""
     body = text[:_READ].lower().replace("’", "'").strip()
     opening = body[:_OPENING]
-    if not body.isascii() and _OTHER_TRIGGER.search(opening) and _OTHER.search(opening):
+    if not body.isascii() and _may_be_another_language(opening) and _OTHER.search(opening):
         return REFUSED_FROM
-    if _TRIGGER.search(opening) is None:
-        return REFUSED_FROM if _OTHER_TRIGGER.search(opening) and _OTHER.search(opening) else 0.0
+    if not any(map(opening.__contains__, _TRIGGER_PARTS)) or _TRIGGER.search(opening) is None:
+        return REFUSED_FROM if _may_be_another_language(opening) and _OTHER.search(opening) else 0.0
     return max(0.0, _for(body, opening) - _against(body, opening))
+
+
+def _may_be_another_language(opening: str) -> bool:
+    if opening.isascii():
+        return any(map(opening.__contains__, _OTHER_ASCII_PARTS)) and _OTHER_TRIGGER.search(opening) is not None
+    return _OTHER_TRIGGER.search(opening) is not None
 
 
 def _for(body: str, opening: str) -> float:

@@ -236,7 +236,7 @@ def _assignments(text: str) -> Pairs:
     lowered = text.lower()
     if "=" not in text and ":" not in text and "is" not in lowered:
         return
-    if not any([part in lowered for part in _NAME_PARTS]):
+    if not any(map(lowered.__contains__, _NAME_PARTS)):
         return
     for match in _ASSIGNMENT.finditer(text):
         name, quote, value = match.groups()
