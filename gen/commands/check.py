@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from gen import plugins
-from gen.commands import check_batches, check_estimate, check_ping
+from gen.commands import check_batches, check_capabilities, check_estimate, check_ping
 from gen.errors import RecipeError
 from gen.estimate import busy_requests
 from gen.llm.client import Client
@@ -132,7 +132,10 @@ def _summary(recipe: Recipe, parts: Parts) -> list[str]:
         f"  gates       {', '.join(one.name + (' (warn)' if one.warn else '') for one in parts.gates)}",
         f"  goal        {goal} accepted in {len(parts.sequences)} sequences, up to {config.attempts} attempts each",
     ]
-    lines += [f"  note        {note}" for note in (*surplus_notes(parts), *_split_notes(recipe), *_judge_notes(parts))]
+    lines += [
+        f"  note        {note}"
+        for note in (*surplus_notes(parts), *_split_notes(recipe), *_judge_notes(parts), *check_capabilities.notes(recipe, parts))
+    ]
     lag = min((int(getattr(one, "lag", 64)) for one in parts.strategies.values()), default=64)
     slots = sum(line.max_concurrency for line in config.models.values() if line.mode == "live")
     busy = busy_requests(parts)

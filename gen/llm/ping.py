@@ -14,7 +14,7 @@ from gen.llm.check import check_models
 from gen.llm.clock import Clock
 from gen.llm.limits import Limit, limits
 from gen.llm.prices import price_of
-from gen.llm.provider import connect
+from gen.llm.provider import Embedder, connect
 from gen.recipe import BudgetLine, ModelLine
 from gen.types import Message, Request, Sampling
 
@@ -39,7 +39,8 @@ class Pong:
 
 
 async def ping(name: str, line: ModelLine, *, raw: bool = False, clock: Clock = Clock()) -> Pong:  # noqa: B008 (frozen)
-    """One question to the model of a line, as a raw prompt where the recipe asks it nothing else."""
+    """One question to the model of a line, as a raw prompt where the recipe asks it nothing else, as a text to embed where
+    its id says that it embeds."""
     try:
         route = check_models({name: line}, BudgetLine())[name]
     except RecipeError as error:
@@ -61,7 +62,10 @@ async def ping(name: str, line: ModelLine, *, raw: bool = False, clock: Clock = 
     began = clock.monotonic()
     try:
         async with asyncio.timeout(longest):
-            reply = await provider.send(request, line)
+            if isinstance(provider, Embedder) and "embed" in line.model.lower():
+                reply = await provider.embed(request, line)
+            else:
+                reply = await provider.send(request, line)
     except TimeoutError:
         return Pong(name, error=f"{line.provider} did not answer within {longest:g} s", reason="timeout", price=_price(line))
     except ProviderError as error:

@@ -201,3 +201,16 @@ def test_split_ratios_are_told_as_they_will_be_used(
     shown = capsys.readouterr().out
     assert note in shown
     assert ("export.split" in shown) == bool(note)
+
+
+def test_a_temperature_that_a_model_refuses_is_told_as_not_sent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-test")
+    judges = {"judges": [{"name": "rubric", "model": "writer"}]}
+    path = recipe_file(tmp_path, {"writer": {"provider": "anthropic", "model": "claude-opus-4-7"}}, **judges)
+    assert call(["check", str(path), "--no-prompts"]) == 0
+    assert "rubric asks 'writer' (claude-opus-4-7), which takes no temperature: it is not sent" in capsys.readouterr().out
+    path = recipe_file(tmp_path, {"writer": {"provider": "anthropic", "model": "claude-3-5-haiku-latest"}}, **judges)
+    assert call(["check", str(path), "--no-prompts"]) == 0
+    assert "takes no JSON schema: the form is asked for in words" in capsys.readouterr().out

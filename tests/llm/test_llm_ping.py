@@ -85,3 +85,12 @@ async def test_the_simulator_itself_can_be_asked_and_an_unknown_price_is_empty()
     assert [(pong.name, pong.price) for pong in pongs] == [("a", "the simulator is free"), ("b", "")]
     assert isinstance(pongs[0], Pong)
     assert pongs[0].error == ""
+
+
+async def test_an_embedding_model_is_asked_for_a_vector() -> None:
+    async with serve(SimulatorOptions()) as server:
+        line = ModelLine(provider="openai", model="bge-embed", base_url=f"{server.base_url}/v1")
+        pong = await ping("e", line)
+        assert server.counts == {("/v1/embeddings", 200): 1}
+    assert pong.error == ""
+    assert "bge-embed" in pong.reported
