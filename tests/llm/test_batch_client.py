@@ -159,6 +159,34 @@ async def test_an_unknown_model_stops_the_run_before_anything_is_lost(tmp_path: 
     assert all(isinstance(one, ServiceStopped) for one in found)
 
 
+async def test_a_server_without_batches_stops_the_run_and_no_candidate_is_lost(tmp_path: Path) -> None:
+    async with simulator() as server:
+        line = line_of("openai", server, base_url=f"{server.base_url}/v2")
+        async with client_on(tmp_path / "cache.db", line) as client:
+            found = await asyncio.gather(*(client.generate(ask(number)) for number in range(3)), return_exceptions=True)
+    assert [(type(one), one.reason) for one in found if isinstance(one, ProviderError)] == [(ServiceStopped, "batch_failed")] * 3
+    assert "was refused" in str(found[0])
+    assert left_in(tmp_path / "cache.db") == 0
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_results_that_are_gone_are_asked_anew(provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with simulator() as server, client_on(tmp_path / "cache.db", line_of(provider, server)) as client:
+        api = type(next(iter(client._batchers.values()))._api)
+        real, lost = api.results, []
+
+        async def results(self: Any, look: Any) -> Any:
+            if not lost:
+                lost.append(look)
+                raise RequestRejected("gone", reason="not_found", status=404)
+            async for one in real(self, look):
+                yield one
+
+        monkeypatch.setattr(api, "results", results)
+        assert len(await many(client, 3)) == 3
+        assert len(server.batches.by_id) == 2
+
+
 async def test_a_wrong_key_stops_the_client(tmp_path: Path) -> None:
     async with simulator(api_key="right") as server, client_on(tmp_path / "cache.db", line_of("openai", server)) as client:
         with pytest.raises(ServiceStopped) as caught:

@@ -17,7 +17,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from gen.errors import ProviderError, RateLimited, RequestRejected, ServiceStopped, Unavailable
+from gen.errors import ProviderError, RateLimited, RequestRejected, ServiceStopped, StorageError, Unavailable
 from gen.llm.batching.api import BatchApi, Item, Look, Traces
 from gen.llm.batching.store import Row, Store
 from gen.llm.cache import Cache
@@ -77,10 +77,10 @@ class Carriage:
         touching = asyncio.get_running_loop().create_task(self._touch(row.tag))
         try:
             remote_id = await self._patiently(attempt)
-        except ProviderError:
+        except ProviderError as error:
             if not unsure:
                 await asyncio.to_thread(self._store.forget, row.tag)
-            raise
+            raise _of_the_batch(error, f"a batch of {len(items)} requests to '{row.requested_model}' was refused") from None
         finally:
             touching.cancel()
         await asyncio.to_thread(self._store.sent, row.tag, remote_id)
@@ -128,7 +128,11 @@ class Carriage:
             missing = look.missing or _gone("ended without a result for this request")
             if len(errors) == len(requests) > 1:  # not one request but the service refuses: no candidate is lost to that
                 missing, errors = ServiceStopped(str(missing), reason="batch_failed"), {}
-            errors |= await self._patiently(lambda: self._keep(row, look, dict(requests)))
+            try:
+                errors |= await self._patiently(lambda: self._keep(row, look, dict(requests)))
+            except RequestRejected as error:  # results are kept for a month or so
+                log.warning("the results of batch %s cannot be had: %s", row.remote_id, error)
+                missing = _gone("has lost its results")
             ended = Ended(missing, errors)
             if look.missing is not None:
                 log.warning("batch %s: %s", row.remote_id, look.missing)
@@ -143,7 +147,7 @@ class Carriage:
                 look = await self._api.look(row.remote_id)
             except RequestRejected as error:
                 if error.reason != "not_found":
-                    raise
+                    raise _of_the_batch(error, f"batch {row.remote_id} cannot be looked at") from None
                 gone += 1
                 if gone >= _GONE_AFTER:
                     return None
@@ -192,7 +196,10 @@ class Carriage:
 
     async def _find(self, row: Row) -> str:
         known = {one.remote_id for one in await asyncio.to_thread(self._store.under_way, row.service)} - {""}
-        return await self._api.find(Traces(row.tag, row.requests, row.created, frozenset(known)))
+        try:
+            return await self._api.find(Traces(row.tag, row.requests, row.created, frozenset(known)))
+        except RequestRejected as error:
+            raise _of_the_batch(error, "batches cannot be listed") from None
 
     async def _taken_over(self, row: Row) -> bool:
         return await asyncio.to_thread(self._store.take_over, row, self._clock.wall())
@@ -200,7 +207,10 @@ class Carriage:
     async def _touch(self, tag: str) -> None:
         while True:
             await self._clock.sleep(_TOUCH_SECONDS)
-            await asyncio.to_thread(self._store.touch, tag, self._clock.wall())
+            try:
+                await asyncio.to_thread(self._store.touch, tag, self._clock.wall())
+            except StorageError as error:  # what matters is written elsewhere, and tells its own failure
+                log.debug("a batch that is being sent could not be touched: %s", error)
 
     async def _patiently(self, attempt: Callable[[], Coroutine[None, None, Result]]) -> Result:
         """What `attempt` brings in the end, with the pauses of the live API's retries."""
@@ -216,6 +226,11 @@ def _of_an_item(error: ProviderError) -> ProviderError:
     if isinstance(error, RateLimited):
         return Unavailable(f"{error} (in a batch)", reason=error.reason, status=error.status)
     return error
+
+
+def _of_the_batch(error: ProviderError, what: str) -> ProviderError:
+    """The error of a call about a whole batch. A rejection is no single request's, so it ends the run, not its candidates."""
+    return ServiceStopped(f"{what}: {error}", reason="batch_failed", status=error.status) if isinstance(error, RequestRejected) else error
 
 
 def _gone(what: str) -> Unavailable:
