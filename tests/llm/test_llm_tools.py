@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -243,6 +245,24 @@ async def test_a_command_whose_call_is_given_up_is_ended_with_what_it_started(tm
         await call
     for pid in (tmp_path / "pids").read_text().split():
         await until(lambda pid=pid: is_over(Path(f"/proc/{pid}/stat")))
+
+
+async def test_what_a_command_sent_into_the_background_holds_up_nobody(tmp_path: Path) -> None:
+    code = (
+        "import subprocess\nchild = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)\n"
+        "open('new', 'w').write(str(child.pid))\nos.rename('new', 'pids')\ntime.sleep(60)"
+    )
+    line = ModelLine.model_validate(script(tmp_path, code))
+    call = asyncio.create_task(command.connect(endpoint(), lambda *_: None).send(Request("tool", messages=(Message("user", "x"),)), line))
+    await until((tmp_path / "pids").exists)
+    child = int((tmp_path / "pids").read_text())
+    try:
+        call.cancel()
+        async with asyncio.timeout(5):
+            with pytest.raises(asyncio.CancelledError):
+                await call
+    finally:
+        os.kill(child, signal.SIGKILL)
 
 
 async def until(claim: Callable[[], bool]) -> None:

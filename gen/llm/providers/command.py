@@ -41,12 +41,12 @@ class CommandProvider:
         """
         tool = command_tool(line)
         claim = well_formed(request.messages[-1].content if request.messages else request.prompt or "")
-        process = await self._started(tool, line)
+        process, transport = await self._started(tool, line)
         try:
             printed, complained = await _talk(process, orjson.dumps({"claim": claim}) + b"\n")
             status = await process.wait()
         finally:
-            await _end(process)
+            await _end(process, transport)
         if status != 0:
             words = scrub(complained.decode("utf-8", "replace").strip().rpartition("\n")[2], (self._secret,))
             raise Unavailable(f"{_name(tool)} ended with status {status}{': ' + words if words else ''}", reason="tool_failed")
@@ -55,9 +55,12 @@ class CommandProvider:
     async def close(self) -> None:
         """Nothing stays open between two calls."""
 
-    async def _started(self, tool: CommandTool, line: ModelLine) -> asyncio.subprocess.Process:
+    async def _started(self, tool: CommandTool, line: ModelLine) -> tuple[asyncio.subprocess.Process, asyncio.SubprocessTransport]:
+        """The process and its transport, which `asyncio.create_subprocess_exec` would hide: without it the pipes cannot be closed."""
+        loop = asyncio.get_running_loop()
         try:
-            return await asyncio.create_subprocess_exec(
+            transport, protocol = await loop.subprocess_exec(
+                lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=65_536, loop=loop),
                 *tool.command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
@@ -66,6 +69,7 @@ class CommandProvider:
                 env=environment(os.environ, line.api_key_env, self._secret),
                 start_new_session=True,
             )
+            return asyncio.subprocess.Process(transport, protocol, loop), transport
         except OSError as error:
             raise ServiceStopped(f"{_name(tool)} cannot be started: {error.strerror or error}", reason="tool_missing") from error
 
@@ -125,10 +129,11 @@ async def _tail(stream: asyncio.StreamReader) -> bytes:
     return kept
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """End the process and what it started, however the call ended."""
+async def _end(process: asyncio.subprocess.Process, transport: asyncio.SubprocessTransport) -> None:
+    """End the process and what it started, however the call ended. What made itself a session of its own lives on; its pipes are closed."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+    transport.close()
     await process.wait()
 
 
