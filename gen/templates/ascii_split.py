@@ -62,8 +62,8 @@ def ascii_split(normalizer: Any, pre_tokenizer: Any, *, words_first: bool = Fals
     """
     if not _keeps_ascii(normalizer) or not isinstance(pre_tokenizer, Mapping):
         return None
-    steps = pre_tokenizer.get("pretokenizers") if pre_tokenizer.get("type") == "Sequence" else [pre_tokenizer]
-    if not isinstance(steps, list) or not all(isinstance(step, Mapping) for step in steps):
+    steps = _steps(pre_tokenizer)
+    if steps is None:
         return None
     found = [_step(step, last=place == len(steps) - 1) for place, step in enumerate(steps)]
     cuts = [step for step in found if step is not None and step is not _NO_CUT]
@@ -105,6 +105,17 @@ def _keeps_ascii(normalizer: Any) -> bool:
     if normalizer.get("type") == "Sequence":
         return all(_keeps_ascii(step) for step in normalizer.get("normalizers", [None]))
     return normalizer.get("type") == "NFC"
+
+
+def ends_in_bytes(pre_tokenizer: Any) -> bool:
+    """Whether the last step writes every byte as a letter."""
+    steps = _steps(pre_tokenizer)
+    return steps is not None and bool(steps) and steps[-1].get("type") == "ByteLevel"
+
+
+def _steps(pre_tokenizer: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    steps = pre_tokenizer.get("pretokenizers") if pre_tokenizer.get("type") == "Sequence" else [pre_tokenizer]
+    return steps if isinstance(steps, list) and all(isinstance(step, Mapping) for step in steps) else None
 
 
 def _step(step: Mapping[str, Any], *, last: bool) -> _Cut | None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from tokenizers import Tokenizer as Backend
 
-from gen.templates.ascii_split import Split, ascii_split
+from gen.templates.ascii_split import Split, ascii_split, ends_in_bytes
 
 MAX_KNOWN = 300_000  # pre-tokens remembered, some 60 MB; then the memory begins anew
 LONGEST_KNOWN = 64  # characters; a longer pre-token is hardly met again
@@ -30,6 +30,8 @@ LONGEST_KNOWN = 64  # characters; a longer pre-token is hardly met again
 _FOREIGN = re.compile(r"((?:\A| (?=[A-Za-z]))(?:[\x00-\x1f!-\x7f]| (?![A-Za-z]))*+[^\x00-\x7f](?:[^ ]| (?![A-Za-z]))*+)")
 _KINDS = "aZsl1 '\n\r\t./-_"  # one character of every kind that the expressions tell apart
 _PROBES = 3000
+# How ByteLevel writes the bytes that are no visible ASCII character: as the letters from U+0100 on.
+_BYTE_LETTERS = {byte: chr(256 + place) for place, byte in enumerate([*range(33), 127])}
 _WORDS = (
     "the",
     " The",
@@ -79,16 +81,21 @@ def packed_ids(ids: Iterable[int]) -> bytes:
 class _Known(dict[str, bytes]):
     """Ids by pre-token. A new one is encoded when it is asked for; a long one counts as nothing, and is wanted."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, *, byte_level: bool) -> None:
         super().__init__()
         self.backend = backend
+        self.merge = backend.model.tokenize if byte_level else None
         self.wanted: list[str] = []
 
     def __missing__(self, word: str) -> bytes:
         if len(word) > LONGEST_KNOWN:
             self.wanted.append(word)
             return b""
-        found = self[word] = packed_ids(self.backend.encode(word, add_special_tokens=False).ids)
+        if self.merge is not None and word.isascii():  # past what goes before merging: a third of the time
+            ids = [token.id for token in self.merge(word.translate(_BYTE_LETTERS))]
+        else:
+            ids = self.backend.encode(word, add_special_tokens=False).ids
+        found = self[word] = packed_ids(ids)
         return found
 
 
@@ -154,7 +161,8 @@ def open_pretokens(backend: Backend, added: Iterable[str]) -> Pretokens | None:
     if split is None or getattr(backend.model, "dropout", None):
         return None
     texts = list(added)
-    pretokens = Pretokens(split, _any_of(texts), _any_of(text for text in texts if text.isascii()), _Known(backend))
+    known = _Known(backend, byte_level=ends_in_bytes(described[1]))
+    pretokens = Pretokens(split, _any_of(texts), _any_of(text for text in texts if text.isascii()), known)
     return pretokens if _same_ids(backend, pretokens) else None
 
 
