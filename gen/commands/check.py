@@ -115,7 +115,7 @@ def _split_notes(recipe: Recipe) -> list[str]:
     return [f"the ratios of export.split add up to {total:g}, so they are taken as {used}"]
 
 
-def _judge_notes(parts: Parts) -> list[str]:
+def judge_notes(parts: Parts) -> list[str]:
     """What a judge itself wants known before it is asked, such as the end of the service behind it."""
     return [f"{title}: {judge.notice}" for title, judge in parts.judges.items() if getattr(judge, "notice", "")]
 
@@ -134,7 +134,7 @@ def _summary(recipe: Recipe, parts: Parts) -> list[str]:
     ]
     lines += [
         f"  note        {note}"
-        for note in (*surplus_notes(parts), *_split_notes(recipe), *_judge_notes(parts), *check_capabilities.notes(recipe, parts))
+        for note in (*surplus_notes(parts), *_split_notes(recipe), *judge_notes(parts), *check_capabilities.notes(recipe, parts))
     ]
     lag = min((int(getattr(one, "lag", 64)) for one in parts.strategies.values()), default=64)
     slots = sum(line.max_concurrency for line in config.models.values() if line.mode == "live")

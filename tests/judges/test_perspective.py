@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fakes import FakeModel
 
-from gen.commands.check import _judge_notes
+from gen.commands.check import judge_notes
 from gen.errors import RecipeError, RequestRejected
 from gen.gates.score import ScoreGate
 from gen.judges.perspective import Perspective
@@ -75,7 +75,7 @@ goal: {{accepted: 2}}
 
 def test_check_says_that_the_api_closes(tmp_path: Path) -> None:
     parts = build_parts(parse(RECIPE.format(provider="perspective", model="p"), tmp_path / "r.yaml"))
-    (note,) = _judge_notes(parts)
+    (note,) = judge_notes(parts)
     assert note.startswith("perspective: Google closes the Perspective API at the end of 2026")
 
 
