@@ -54,7 +54,7 @@ class NearDup:
 
     def check(self, sample: Sample) -> Verdict:
         reading = _read(part(sample, self.on))
-        for position, _ in self._index.alike(reading.content, self.threshold * _LEEWAY, reading.facts)[:_MOST_VERIFIED]:
+        for position, _ in self._index.alike(reading.content, self.threshold * _LEEWAY, reading.facts, most=_MOST_VERIFIED):
             other = _unpacked(self._readings[position])
             share = similarity(reading, other) if may_be_same(reading, other) else 0.0
             if share >= self.threshold:

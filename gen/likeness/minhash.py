@@ -131,8 +131,9 @@ class Index:
             self._sort_in()
         return self._length - 1
 
-    def alike(self, words: Collection[str], at_least: float, label: int = 0) -> list[tuple[int, float]]:
-        """Positions of the label's sets whose estimated Jaccard similarity is `at_least`, with the estimate, the most alike first."""
+    def alike(self, words: Collection[str], at_least: float, label: int = 0, *, most: int | None = None) -> list[tuple[int, float]]:
+        """Positions of the label's sets whose estimated Jaccard similarity is `at_least`, with the estimate, the most alike first; no more
+        than `most` of them."""
         signature, keys = self._sketch(words, label)
         sorted_in = self._length - len(self._pending)
         newest = np.flatnonzero(self._labels[sorted_in : self._length] == label) + sorted_in
@@ -146,8 +147,8 @@ class Index:
             return []
         matches = _matches(self._signatures[candidates], signature)
         alike = np.flatnonzero(matches >= _fewest(len(signature), at_least))
-        pairs = zip(candidates[alike].tolist(), (matches[alike] / len(signature)).tolist(), strict=True)
-        return sorted(pairs, key=_most_alike_first)
+        alike = alike[np.argsort(len(signature) - matches[alike], kind="stable")][:most]
+        return list(zip(candidates[alike].tolist(), (matches[alike] / len(signature)).tolist(), strict=True))
 
     def _sketch(self, words: Collection[str], label: int) -> tuple[NDArray[np.uint16], NDArray[np.uint32]]:
         if self._last is None or self._last[0] is not words or self._last[1] != label:
@@ -309,10 +310,6 @@ def _matches(signatures: NDArray[np.uint16], signature: NDArray[np.uint16]) -> N
     """How many of the minima each signature shares with the one given."""
     equal = (signatures == signature).view(np.uint8)
     return np.asarray(np.add.reduce(equal, axis=1, dtype=np.uint8 if len(signature) < 256 else np.uint16))
-
-
-def _most_alike_first(pair: tuple[int, float]) -> tuple[float, int]:
-    return -pair[1], pair[0]
 
 
 @lru_cache(maxsize=64)

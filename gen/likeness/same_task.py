@@ -106,21 +106,24 @@ _TOKEN = re.compile(
 class Reading:
     """What a task consists of. `words` are sorted, with repetitions, folded in case only and never empty; `names` those of them that
     are written with a capital inside a sentence; `figures` the numbers and operators of each sentence in their order; `distinct` each
-    word once, `again` those that come again and how often; `content` the content words in canonical form, never empty: the set that
-    MinHash signatures are made of."""
+    word once, `again` those that come again and how often; `meanings` the content words in canonical form; `content` the same, but
+    never empty: the set that MinHash signatures are made of."""
 
     words: tuple[str, ...]
     names: frozenset[str]
     figures: tuple[tuple[str, ...], ...]
     distinct: frozenset[str] = field(init=False, repr=False, compare=False)
     again: frozenset[tuple[str, int]] = field(init=False, repr=False, compare=False)
+    meanings: frozenset[str] = field(init=False, repr=False, compare=False)
     content: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         distinct = frozenset(self.words)
         object.__setattr__(self, "distinct", distinct)
         object.__setattr__(self, "again", frozenset(Counter(compress(self.words, map(eq, self.words, self.words[1:]))).items()))
-        object.__setattr__(self, "content", _meanings(distinct) or distinct)
+        meanings = frozenset(map(_canonical, distinct)) - _WITHOUT
+        object.__setattr__(self, "meanings", meanings)
+        object.__setattr__(self, "content", meanings or distinct)
 
     @property
     def facts(self) -> int:
@@ -186,8 +189,10 @@ def may_be_same(one: Reading, other: Reading) -> bool:
     >>> may_be_same(read("Sort a list of names."), read("Sort a list of dates."))
     False
     """
+    lost, gained = one.meanings - other.content, other.meanings - one.content
+    if not lost and not gained:
+        return True
     missing, added = one.distinct - other.distinct, other.distinct - one.distinct
-    lost, gained = _meanings(missing) - other.content, _meanings(added) - one.content
     shared = len(one.words)
     few = min(len(missing), len(added)) <= _most_slips(one)
     replaced = (
@@ -362,10 +367,6 @@ def _pair_slips(missing: Counter[str], added: Counter[str], names: frozenset[str
 
 def _most_slips(one: Reading) -> int:
     return min(MAX_SLIPS, 2 + len(one.words) // WORDS_PER_SLIP)
-
-
-def _meanings(words: frozenset[str]) -> frozenset[str]:
-    return frozenset(map(_canonical, words)) - _WITHOUT
 
 
 def _explained(words: frozenset[str], others: frozenset[str]) -> int:
