@@ -206,6 +206,8 @@ def _check_moderation(recipe: Recipe, path: KeyPath, part: Any) -> None:
             )
         elif is_moderation(line.model) and not needed:
             problem = f"'{model}' is a moderation model ({line.model}): it writes no text"
+        elif not needed and not capabilities_of(line).chat and not getattr(part, "needs_raw_prompt", False):
+            problem = f"'{model}' ({line.model}) has no chat at {line.provider}: take a chat model"
         else:
             continue
         raise recipe.error((*path, "model"), problem)

@@ -214,3 +214,9 @@ def test_a_temperature_that_a_model_refuses_is_told_as_not_sent(
     path = recipe_file(tmp_path, {"writer": {"provider": "anthropic", "model": "claude-3-5-haiku-latest"}}, **judges)
     assert call(["check", str(path), "--no-prompts"]) == 0
     assert "takes no JSON schema: the form is asked for in words" in capsys.readouterr().out
+
+
+def test_a_model_without_chat_is_refused_as_a_writer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = recipe_file(tmp_path, {"writer": {"provider": "openai", "model": "text-embedding-3-small"}})
+    assert call(["check", str(path), "--no-prompts"]) == 2
+    assert "'writer' (text-embedding-3-small) has no chat at openai: take a chat model" in capsys.readouterr().err

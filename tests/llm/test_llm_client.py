@@ -299,6 +299,24 @@ async def test_logs_hold_neither_prompts_nor_replies(line: Line, ask: Ask, caplo
     assert "secret" not in caplog.text
 
 
+async def test_each_finished_call_leaves_one_line(tmp_path: Path, line: Line, ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
+    cache = Cache(tmp_path / "cache.db")
+    script = [Unavailable("down", reason="overloaded", status=503), GOOD, RequestRejected("no", reason="bad_request", status=400)]
+    with caplog.at_level(logging.DEBUG, logger="gen.llm.client"):
+        async with client(script, line(), cache=cache, patience=Patience(first_wait_seconds=0.001)) as model:
+            await asyncio.gather(*(model.generate(ask(purpose="p")) for _ in range(2)))
+            await model.generate(ask(purpose="p"))
+            with pytest.raises(RequestRejected):
+                await model.generate(ask("other"))
+    await cache.close()
+    said = [record.getMessage().partition(" of writer for ")[2] for record in caplog.records]
+    assert said[0] == "p joins an equal call in flight"
+    assert said[1] == "p is asked again after overloaded (status 503)"
+    assert said[2].startswith("p: stop, 10 + 20 tokens, $0.000050, 0.")
+    assert said[3] == "p: stop, 10 + 20 tokens, $0.000000, from the cache"
+    assert said[4] == "no purpose failed: bad_request (status 400)"
+
+
 async def test_a_killed_process_pays_nothing_twice(tmp_path: Path, line: Line, ask: Ask) -> None:
     script = """
 import asyncio, os, sys
