@@ -223,6 +223,7 @@ def test_a_surplus_is_no_strict_gate(build: Build) -> None:
     record = build(20)
     figures = replace(figures_of(record), funnel=funnel([lost(at, "goal", "surplus") for at in range(9)], []))
     assert not any("The gate goal" in concern.text for concern in concerns(record, figures))
+    assert any("good but more than was asked for" in concern.text for concern in concerns(record, figures))
     strict = replace(
         figures, funnel=funnel([lost(at, "length", "too_short") for at in range(4)] + [fact(at) for at in range(6)], ["length"])
     )
