@@ -12,9 +12,10 @@ import orjson
 
 from gen.errors import ProviderError, RequestRejected
 from gen.llm.capabilities import capabilities_of
-from gen.llm.connection import LIMITS, NO_KEY, TIMEOUT, WIRE_ERRORS, connection_error
+from gen.llm.connection import NO_KEY, TIMEOUT, WIRE_ERRORS, connection_error
 from gen.llm.prefix import kept_turns
 from gen.llm.provider import CAPABILITIES, Endpoint, HeaderSink, Provider, by_prompt, sampling
+from gen.llm.transport import DirectClient
 from gen.llm.wire import count, finish_reason, malformed, mapping, parse_object, simulated, status_error, well_formed
 from gen.recipe import ModelLine
 from gen.simulator.marks import DRAW_HEADER
@@ -38,6 +39,8 @@ class AnthropicProvider:
 
     def __init__(self, endpoint: Endpoint, on_headers: HeaderSink, *, http_client: httpx2.AsyncClient | None = None) -> None:
         self._secret = endpoint.api_key
+        # Whole, so that the SDK need not put it together anew.
+        self._address = f"{endpoint.base_url.rstrip('/').removesuffix('/v1')}/v1/messages"
         self._on_headers = on_headers
         self._own_cloud = endpoint.base_url == _CAPABILITIES.base_url
         self._client = anthropic.AsyncAnthropic(
@@ -45,14 +48,14 @@ class AnthropicProvider:
             base_url=endpoint.base_url.removesuffix("/v1"),  # the SDK adds it
             max_retries=0,
             timeout=TIMEOUT,
-            http_client=http_client or anthropic.DefaultAioHttpClient(timeout=TIMEOUT, limits=LIMITS, follow_redirects=False),
+            http_client=http_client or DirectClient(endpoint.base_url),
         )
 
     async def send(self, request: Request, line: ModelLine) -> Response:
         payload = build_payload(request, line)
         try:
             reply = await self._client.post(
-                "/v1/messages", cast_to=httpx2.Response, content=orjson.dumps(payload), options={"headers": self._headers(request)}
+                self._address, cast_to=httpx2.Response, content=orjson.dumps(payload), options={"headers": self._headers(request)}
             )
         except anthropic.APIStatusError as error:
             self._on_headers(line, error.response.headers)

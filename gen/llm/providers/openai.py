@@ -17,9 +17,10 @@ import orjson
 from gen.errors import ProviderError
 from gen.llm import embedding, moderation
 from gen.llm.capabilities import ModelCapabilities, capabilities_of
-from gen.llm.connection import LIMITS, NO_KEY, TIMEOUT, WIRE_ERRORS, connection_error
+from gen.llm.connection import NO_KEY, TIMEOUT, WIRE_ERRORS, connection_error
 from gen.llm.prefix import prefix_name
 from gen.llm.provider import Endpoint, HeaderSink, Provider, by_prompt, own_cloud, sampling, wire_seed
+from gen.llm.transport import DirectClient
 from gen.llm.wire import count, finish_reason, malformed, mapping, parse_object, simulated, status_error, well_formed
 from gen.recipe import ModelLine
 from gen.types import FinishReason, Json, Request, Response, Usage, thaw
@@ -43,13 +44,14 @@ class OpenAIProvider:
 
     def __init__(self, endpoint: Endpoint, on_headers: HeaderSink, *, http_client: httpx2.AsyncClient | None = None) -> None:
         self._secret = endpoint.api_key
+        self._address = endpoint.base_url.rstrip("/")  # whole, so that the SDK need not put it together anew
         self._on_headers = on_headers
         self._client = openai.AsyncOpenAI(
             api_key=endpoint.api_key or NO_KEY,
             base_url=endpoint.base_url,
             max_retries=0,
             timeout=TIMEOUT,
-            http_client=http_client or openai.DefaultAioHttpClient(timeout=TIMEOUT, limits=LIMITS, follow_redirects=False),
+            http_client=http_client or DirectClient(endpoint.base_url),
         )
 
     async def send(self, request: Request, line: ModelLine) -> Response:
@@ -63,7 +65,7 @@ class OpenAIProvider:
 
     async def _posted(self, path: str, payload: dict[str, Any], line: ModelLine) -> httpx2.Response:
         try:
-            reply = await self._client.post(path, cast_to=httpx2.Response, content=orjson.dumps(payload))
+            reply = await self._client.post(self._address + path, cast_to=httpx2.Response, content=orjson.dumps(payload))
         except openai.APIStatusError as error:
             self._on_headers(line, error.response.headers)
             raise to_error(error.response, self._secret) from None  # the SDK's error holds the key in its request
