@@ -2,27 +2,34 @@
 
     python benchmarks/client.py [throughput] [replay] [commit] [rate] [faults]     (all of them by default)
 
-throughput  replies/s of the whole client (cache, budget, admission, retries) and of a bare loop over openai with its aiohttp transport
+throughput  replies/s of the whole client (cache, budget, admission, retries) and of bare loops over openai and anthropic with their aiohttp
+            transport; and of aiohttp alone, which parses the reply and does nothing else: what the stub can give
 replay      replies/s from the cache
 commit      the longest time that the event loop was held up while replies were being committed
 rate        share of a limit of 100 requests/s that is used over 20 s, and the share of 429s
-faults      1,000 requests of which 15 % go wrong: how many replies arrive
+faults      1,000 requests to the simulator with 5 % 429, 5 % 500, 2 % resets, 1 % hanging and 5 % malformed JSON: how many replies arrive, and in
+            what time over that without faults
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import aiohttp
+import anthropic
 import openai
+from simulator_process import simulator
 
 from gen.llm.cache import Cache
 from gen.llm.cache_upkeep import cache_stats
@@ -33,6 +40,7 @@ from gen.types import Message, Request, Response, Usage
 
 PROMPT = "Write an instruction about data retention that a compliance officer would ask. " * 4
 IN_FLIGHT = 64
+FAULTS = {"rate_limit": 0.05, "server_error": 0.05, "reset": 0.02, "hang": 0.01, "invalid_json": 0.05}
 
 
 @contextmanager
@@ -81,19 +89,15 @@ async def bounded(ask: Callable[[int], Awaitable[object]], n: int) -> float:
     return time.perf_counter() - began
 
 
-async def whole_client(base_url: str, n: int, folder: Path, name: str) -> tuple[float, float]:
-    cache = Cache(folder / f"{name}.db")
-    budget = BudgetLine(usd=100)
-    async with Client({"writer": line(base_url)}, budget=budget, cache=cache) as client:
-        await bounded(lambda number: client.generate(request(10**6 + number)), 200)
-        cpu = time.process_time()
-        seconds = await bounded(lambda number: client.generate(request(number)), n)
-        cpu = time.process_time() - cpu
+async def whole_client(model: ModelLine, n: int, folder: Path) -> tuple[float, float]:
+    cache = Cache(folder / f"throughput-{uuid.uuid4().hex}.db")
+    async with Client({"writer": model}, budget=BudgetLine(usd=100), cache=cache) as client:
+        figures = await measured(lambda number: client.generate(request(number)), n)
     await cache.close()
-    return n / seconds, cpu / n * 1000
+    return figures
 
 
-async def bare_sdk(base_url: str, n: int) -> tuple[float, float]:
+async def bare_openai(base_url: str, n: int) -> tuple[float, float]:
     async with openai.AsyncOpenAI(api_key="none", base_url=base_url, max_retries=0, http_client=openai.DefaultAioHttpClient()) as sdk:
 
         async def ask(number: int) -> str | None:
@@ -102,28 +106,63 @@ async def bare_sdk(base_url: str, n: int) -> tuple[float, float]:
             )
             return reply.choices[0].message.content
 
-        await bounded(ask, 200)
-        cpu = time.process_time()
-        seconds = await bounded(ask, n)
-        cpu = time.process_time() - cpu
-    return n / seconds, cpu / n * 1000
+        return await measured(ask, n)
+
+
+async def bare_anthropic(base_url: str, n: int) -> tuple[float, float]:
+    address, transport = base_url.removesuffix("/v1"), anthropic.DefaultAioHttpClient()
+    async with anthropic.AsyncAnthropic(api_key="none", base_url=address, max_retries=0, http_client=transport) as sdk:
+
+        async def ask(number: int) -> str:
+            reply = await sdk.messages.create(model="stub", messages=[{"role": "user", "content": f"{number}: {PROMPT}"}], max_tokens=1024)
+            return reply.content[0].text
+
+        return await measured(ask, n)
+
+
+async def bare_aiohttp(base_url: str, n: int) -> tuple[float, float]:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=IN_FLIGHT)) as session:
+
+        async def ask(number: int) -> str:
+            body = {"model": "stub", "messages": [{"role": "user", "content": f"{number}: {PROMPT}"}], "max_tokens": 1024, "seed": number}
+            async with session.post(f"{base_url}/chat/completions", json=body) as reply:
+                return (await reply.json())["choices"][0]["message"]["content"]
+
+        return await measured(ask, n)
+
+
+async def measured(ask: Callable[[int], Awaitable[object]], n: int) -> tuple[float, float]:
+    """Replies/s and milliseconds of CPU a reply, after 200 calls to warm up."""
+    await bounded(lambda number: ask(10**6 + number), 200)
+    cpu = time.process_time()
+    seconds = await bounded(ask, n)
+    return n / seconds, (time.process_time() - cpu) / n * 1000
 
 
 async def throughput(folder: Path, n: int = 1500) -> None:
-    ours, bare = [], []
-    for turn in range(3):
-        with stub() as (url, _):
-            ours.append(await whole_client(url, n, folder, f"throughput{turn}"))
-        with stub() as (url, _):
-            bare.append(await bare_sdk(url, n))
-    for name, runs in (("whole client", ours), ("bare openai SDK, aiohttp transport", bare)):
-        rates = [rate for rate, _ in runs]
+    loops: dict[str, Callable[[str, int], Awaitable[tuple[float, float]]]] = {
+        "whole client, openai": lambda url, n: whole_client(line(url), n, folder),
+        "bare openai SDK": bare_openai,
+        "whole client, anthropic": lambda url, n: whole_client(
+            line(url.removesuffix("/v1"), provider="anthropic", api_key_env="SLUICE_BENCH_KEY"), n, folder
+        ),
+        "bare anthropic SDK": bare_anthropic,
+        "aiohttp alone": bare_aiohttp,
+    }
+    runs: dict[str, list[tuple[float, float]]] = {name: [] for name in loops}
+    for _ in range(3):
+        for name, loop in loops.items():
+            with stub() as (url, _):
+                runs[name].append(await loop(url, n))
+    median = {name: statistics.median(rate for rate, _ in found) for name, found in runs.items()}
+    for name, found in runs.items():
+        rates, cpu = [rate for rate, _ in found], statistics.median(cpu for _, cpu in found)
+        print(f"{name:24} {median[name]:7.0f}/s ({min(rates):.0f}-{max(rates):.0f}), {cpu:.2f} ms CPU")
+    for name in ("openai", "anthropic"):
+        ours = median[f"whole client, {name}"]
         print(
-            f"{name:36} {statistics.median(rates):7.0f}/s ({min(rates):.0f}-{max(rates):.0f}), "
-            f"{statistics.median(cpu for _, cpu in runs):.2f} ms CPU"
+            f"{name}: {ours / median[f'bare {name} SDK']:.2f} of the bare SDK (goal: at least 0.9), {ours / median['aiohttp alone']:.2f} of aiohttp alone"
         )
-    ratio = statistics.median(rate for rate, _ in ours) / statistics.median(rate for rate, _ in bare)
-    print(f"ratio {ratio:.2f} (goal: at least 0.9)")
 
 
 async def replay(folder: Path, n: int = 5000) -> None:
@@ -188,18 +227,21 @@ async def rate(folder: Path, seconds: float = 20.0, per_second: float = 100.0) -
         )
 
 
-async def faults(folder: Path, n: int = 1000) -> None:
-    with stub("--latency-ms", "50", "--faults", "0.15") as (url, end):
-        cache = Cache(folder / "faults.db")
-        async with Client({"writer": line(url, timeout_seconds=5)}, cache=cache) as client:
-            seconds = await bounded(lambda number: client.generate(request(number)), n)
-            stats = client.stats
+async def faults(folder: Path, n: int = 1000, timeout: float = 5.0) -> None:
+    seconds = {}
+    for name, more in (("clean", {}), ("faulty", {"faults": FAULTS, "hang_seconds": 60})):
+        cache = Cache(folder / f"{name}.db")
+        with simulator({"latency_ms": 50, "flaws": {}, **more}) as (url, counts):
+            async with Client({"writer": line(f"{url}/v1", timeout_seconds=timeout)}, cache=cache) as client:
+                seconds[name] = await bounded(lambda number, client=client: client.generate(request(number)), n)
+                stats = client.stats
+            sent = counts()["requests"]
         await cache.close()
-        stored = cache_stats(folder / "faults.db").replies
-        counts = end()
+        stored = cache_stats(folder / f"{name}.db").replies
     print(
-        f"faults: {stored:,} of {n:,} replies in {seconds:.1f} s; {counts['faults']} faults, "
-        f"{stats.retries} retries, {stats.rate_limited} 429s (goal: all)"
+        f"faults: {stored:,} of {n:,} replies in {seconds['faulty']:.1f} s, {seconds['clean']:.1f} s without faults: "
+        f"{(seconds['faulty'] - timeout) / seconds['clean']:.2f} × and one timeout of {timeout:g} s (goal: all, at most 1.5 ×); "
+        f"{sent:,.0f} requests, {stats.retries} retries, {stats.rate_limited} 429s"
     )
 
 
@@ -212,6 +254,7 @@ BENCHMARKS: dict[str, Callable[[Path], Awaitable[None]]] = {
 }
 
 if __name__ == "__main__":
+    os.environ.setdefault("SLUICE_BENCH_KEY", "none")
     for chosen in sys.argv[1:] or BENCHMARKS:
         with tempfile.TemporaryDirectory() as place:
             asyncio.run(BENCHMARKS[chosen](Path(place)))

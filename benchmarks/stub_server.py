@@ -25,6 +25,18 @@ BODY = json.dumps(
         "usage": {"prompt_tokens": 50, "completion_tokens": 80, "total_tokens": 130},
     }
 ).encode()
+MESSAGE = json.dumps(
+    {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "stub",
+        "content": [{"type": "text", "text": "An answer. " * 40}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 50, "output_tokens": 80},
+    }
+).encode()
 
 
 class Limiter:
@@ -72,6 +84,7 @@ class Stub(asyncio.Protocol):
             if len(rest) < length:
                 return
             self.buffer = rest[length:]
+            self.body = MESSAGE if head.startswith(b"POST /v1/messages") else BODY
             if self.options.latency_ms:
                 asyncio.get_running_loop().call_later(self.options.latency_ms / 1000, self.answer)
             else:
@@ -90,7 +103,7 @@ class Stub(asyncio.Protocol):
         Stub.last_ok = time.monotonic()
         Stub.first_ok = Stub.first_ok or Stub.last_ok
         self.counts["ok"] += 1
-        self.write(200, BODY)
+        self.write(200, self.body)
 
     def fail(self, kind: int) -> None:
         if kind < 3:
