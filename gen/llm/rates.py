@@ -17,8 +17,10 @@ from asyncio_throttle.throttler import Throttler
 
 from gen.errors import ProviderError, RateLimited, Unavailable
 from gen.llm.clock import Clock
+from gen.llm.forecast import Amounts, taken
 from gen.llm.limits import Kind, limits
 from gen.llm.pace import Pace
+from gen.llm.provider import CAPABILITIES
 from gen.llm.slots import Slots
 from gen.recipe import ModelLine
 from gen.types import Usage
@@ -33,8 +35,9 @@ class Seat:
 
     line: str
     order: tuple[int, int]
-    amounts: dict[Kind, float]
+    amounts: Amounts
     sent: float = 0.0
+    number: int = 0
 
 
 @dataclass(order=True, slots=True)
@@ -49,6 +52,7 @@ class _Line:
     """One model line at this endpoint: who waits for it and how many of its calls are on the wire."""
 
     max_concurrency: int
+    asked: bool
     waiters: list[_Waiter] = field(default_factory=list)
     in_flight: int = 0
 
@@ -58,16 +62,19 @@ class Admission:
 
     def __init__(self, lines: Mapping[str, ModelLine], clock: Clock) -> None:
         self._clock = clock
-        self._lines = {name: _Line(line.max_concurrency) for name, line in lines.items()}
+        self._lines = {name: _Line(line.max_concurrency, _counts_asked(line)) for name, line in lines.items()}
         self._slots = Slots(sum(line.max_concurrency for line in lines.values()))
         self._pace = Pace(_stated(lines), clock.monotonic())
+        self._felt_out()
         self._guard = _guard(_lowest(line.requests_per_minute for line in lines.values()))
         self._numbers = itertools.count()
         self._pump: asyncio.Task[None] | None = None
         self.in_flight = 0
 
-    def seat(self, line: str, step: int, amounts: dict[Kind, float]) -> Seat:
+    def seat(self, line: str, step: int, amounts: Amounts) -> Seat:
         """A place behind all calls of the same or a later step that asked before."""
+        if self._lines[line].asked:
+            amounts = {**amounts, "tokens": amounts["asked"]}
         return Seat(line, (-step, next(self._numbers)), amounts)
 
     async def enter(self, seat: Seat) -> None:
@@ -87,12 +94,13 @@ class Admission:
         """A call is over, with its usage where one was told, or its error."""
         now = self._clock.monotonic()
         if usage is not None:
-            self._pace.served(now)
+            self._pace.served(seat.sent, now)
             self._slots.succeeded(seat.sent, now, self.in_flight)
             if usage.input_tokens or usage.output_tokens:
-                self._pace.settle(seat.amounts, _amounts(usage.input_tokens, usage.output_tokens))
+                self._pace.settle(seat.amounts, self._used(seat, usage))
         elif isinstance(error, RateLimited):
-            self._pace.limited(now, error.retry_after_seconds or 0.0)
+            self._pace.limited(seat.number, seat.sent, now, error.retry_after_seconds or 0.0)
+            self._felt_out()
         elif isinstance(error, Unavailable) and error.reason in _OVERLOAD_REASONS:
             self._slots.overloaded(seat.sent, now)
         self._release(seat)
@@ -102,12 +110,22 @@ class Admission:
         told = limits(headers, self._clock.wall())
         if told:
             self._pace.heard(told, self._clock.monotonic())
+            self._felt_out()
 
     async def close(self) -> None:
         """Stop pacing."""
         if self._pump is not None and not self._pump.done():
             self._pump.cancel()
             await asyncio.gather(self._pump, return_exceptions=True)
+
+    def _felt_out(self) -> None:
+        """Where a rate is known, it bounds what leaves: no slow start."""
+        if self._pace.known:
+            self._slots.open()
+
+    def _used(self, seat: Seat, usage: Usage) -> Amounts:
+        used = taken(usage.input_tokens, usage.output_tokens)
+        return {**used, "tokens": seat.amounts["tokens"]} if self._lines[seat.line].asked else used
 
     def _release(self, seat: Seat) -> None:
         self.in_flight -= 1
@@ -152,41 +170,16 @@ class Admission:
 
     def _admit(self, line: _Line) -> None:
         waiter = heapq.heappop(line.waiters)
-        self._pace.take(waiter.seat.amounts)
         waiter.seat.sent = self._clock.monotonic()
+        waiter.seat.number = self._pace.take(waiter.seat.amounts, waiter.seat.sent)
         line.in_flight += 1
         self.in_flight += 1
         waiter.turn.set_result(None)
 
 
-class Forecast:
-    """What a model's calls will take from token limits: prompt bytes per token and tokens per reply, learned from replies so far."""
-
-    # English prose has about four bytes per token; the first replies correct it.
-    _FIRST_BYTES_PER_TOKEN = 4.0
-    _WEIGHT = 0.1  # of each new reply in the running mean: the last twenty or so count
-
-    def __init__(self) -> None:
-        self._bytes_per_token = self._FIRST_BYTES_PER_TOKEN
-        self._output: float | None = None
-
-    def amounts(self, size: int, max_tokens: int) -> dict[Kind, float]:
-        """For a prompt of `size` bytes. Before the first reply the output is taken to be half of `max_tokens`."""
-        output = max_tokens / 2 if self._output is None else min(self._output, max_tokens)
-        return _amounts(size / self._bytes_per_token, output)
-
-    def learn(self, size: int, usage: Usage) -> None:
-        """A reply's true counts."""
-        if usage.input_tokens and size:
-            self._bytes_per_token += self._WEIGHT * (size / usage.input_tokens - self._bytes_per_token)
-        if usage.output_tokens:
-            self._output = (
-                float(usage.output_tokens) if self._output is None else self._output + self._WEIGHT * (usage.output_tokens - self._output)
-            )
-
-
-def _amounts(input_tokens: float, output_tokens: float) -> dict[Kind, float]:
-    return {"requests": 1.0, "tokens": input_tokens + output_tokens, "input_tokens": input_tokens, "output_tokens": output_tokens}
+def _counts_asked(line: ModelLine) -> bool:
+    capabilities = CAPABILITIES.get(line.provider)
+    return capabilities is not None and capabilities.tokens_counted == "asked"
 
 
 def _stated(lines: Mapping[str, ModelLine]) -> dict[Kind, float]:

@@ -40,6 +40,11 @@ class Slots:
         """How many may be in flight now; at least 1."""
         return max(1, int(self._limit))
 
+    def open(self) -> None:
+        """Slow start is over without a sign of overload: a known rate bounds what leaves."""
+        if self._slow_start:
+            self._limit, self._slow_start = float(self.ceiling), False
+
     def succeeded(self, sent: float, now: float, in_flight: int) -> None:
         """A reply to a request sent at `sent`; `in_flight` calls were on the wire with it. An unused limit does not grow."""
         self._distress -= _DISTRESS_WEIGHT * self._distress

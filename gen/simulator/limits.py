@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 
@@ -45,39 +44,41 @@ class Bucket:
         self._then = now
 
 
-@dataclass(frozen=True)
 class Limits:
-    """The buckets that a simulator enforces, each None where no limit is set."""
+    """The buckets that a simulator enforces, by what they count: `requests`, `tokens`, `input_tokens`, `output_tokens`.
 
-    requests: Bucket | None
-    tokens: Bucket | None
+    Tokens are counted as the two services say they do. On OpenAI's routes `tokens` are charged at admission and never returned: the larger
+    of `max_tokens` and an estimate of the prompt from its characters. On Anthropic's `max_tokens` plays no part: input counts at admission,
+    output when it has been written, and what overdraws a bucket holds up the requests after it. `input_tokens` and `output_tokens` count
+    like Anthropic's on both.
+    """
 
-    def admit(self, tokens: int) -> tuple[str, float]:
-        """Takes one request of `tokens`: ("", 0), or which limit is in the way ("requests", "tokens") and for how many seconds."""
-        waits = [
-            (name, bucket.wait_for(need))
-            for name, bucket, need in (("requests", self.requests, 1), ("tokens", self.tokens, tokens))
-            if bucket is not None
-        ]
+    def __init__(self, buckets: Mapping[str, Bucket]) -> None:
+        self._buckets = dict(buckets)
+
+    def admit(self, tokens: int, input_tokens: int) -> tuple[str, float]:
+        """Takes one request of `tokens`: ("", 0), or which limit is in the way and for how many seconds."""
+        needs = {"requests": 1, "tokens": tokens, "input_tokens": input_tokens, "output_tokens": 0}
+        # An output bucket takes nothing yet, but must not be empty.
+        waits = [(name, bucket.wait_for(max(1, needs[name]))) for name, bucket in self._buckets.items()]
         name, seconds = max(waits, key=lambda wait: wait[1], default=("", 0.0))
         if seconds > 0:
             return name, seconds
-        if self.requests is not None:
-            self.requests.take(1)
-        if self.tokens is not None:
-            self.tokens.take(tokens)
+        for name, bucket in self._buckets.items():
+            bucket.take(needs[name])
         return "", 0.0
 
-    def give_back(self, tokens: int) -> None:
-        """Returns tokens that were reserved and not used."""
-        if self.tokens is not None:
-            self.tokens.take(-tokens)
+    def wrote(self, output_tokens: int, *, asked: bool) -> None:
+        """Counts what a reply holds; not among `tokens` where they were charged as asked for."""
+        for name in ("output_tokens",) if asked else ("output_tokens", "tokens"):
+            if name in self._buckets:
+                self._buckets[name].take(output_tokens)
 
     def openai_headers(self) -> dict[str, str]:
-        """x-ratelimit-limit-…, -remaining-… and -reset-… (a duration such as 120ms) for each limit that is set."""
+        """x-ratelimit-limit-…, -remaining-… and -reset-… (a duration such as 120ms) for requests and tokens where they are limited."""
         headers: dict[str, str] = {}
-        for name, bucket in (("requests", self.requests), ("tokens", self.tokens)):
-            if bucket is not None:
+        for name, bucket in self._buckets.items():
+            if name in ("requests", "tokens"):
                 headers[f"x-ratelimit-limit-{name}"] = f"{bucket.per_minute:.0f}"
                 headers[f"x-ratelimit-remaining-{name}"] = str(bucket.remaining)
                 headers[f"x-ratelimit-reset-{name}"] = f"{bucket.seconds_to_full * 1000:.0f}ms"
@@ -86,10 +87,16 @@ class Limits:
     def anthropic_headers(self) -> dict[str, str]:
         """anthropic-ratelimit-…-limit, -remaining and -reset (a point in time as RFC 3339) for each limit that is set."""
         headers: dict[str, str] = {}
-        for name, bucket in (("requests", self.requests), ("tokens", self.tokens)):
-            if bucket is not None:
-                reset = datetime.now(UTC) + timedelta(seconds=bucket.seconds_to_full)
-                headers[f"anthropic-ratelimit-{name}-limit"] = f"{bucket.per_minute:.0f}"
-                headers[f"anthropic-ratelimit-{name}-remaining"] = str(bucket.remaining)
-                headers[f"anthropic-ratelimit-{name}-reset"] = reset.strftime("%Y-%m-%dT%H:%M:%SZ")
+        for name, bucket in self._buckets.items():
+            dashed = name.replace("_", "-")
+            reset = datetime.now(UTC) + timedelta(seconds=bucket.seconds_to_full)
+            headers[f"anthropic-ratelimit-{dashed}-limit"] = f"{bucket.per_minute:.0f}"
+            headers[f"anthropic-ratelimit-{dashed}-remaining"] = str(bucket.remaining)
+            headers[f"anthropic-ratelimit-{dashed}-reset"] = reset.strftime("%Y-%m-%dT%H:%M:%SZ")
         return headers
+
+
+def openai_charge(text: str, max_tokens: int) -> int:
+    """What OpenAI takes from `tokens` for a request, as its guide to rate limits describes it: the larger of `max_tokens` and a quarter of
+    the prompt's characters."""
+    return max(max_tokens, len(text) // 4)

@@ -39,12 +39,15 @@ DEFAULT_FLAWS: Mapping[str, float] = MappingProxyType(
 BATCH_FAULTS = ("item_error", "item_expired", "failed", "expired")
 FAULTS = ("rate_limit", "server_error", "overloaded", "reset", "hang", "truncated_body", "invalid_json")
 
+LIMITS = ("requests_per_minute", "tokens_per_minute", "input_tokens_per_minute", "output_tokens_per_minute")
+
 
 @dataclass(frozen=True)
 class SimulatorOptions:
-    """Rates are shares from 0 to 1; a flaw or fault that is not named has rate 0. `requests_per_minute` and `tokens_per_minute` are
-    enforced with 429 over a bucket of `burst_seconds`. `rate_limit_first` is how many 429s each distinct request gets before its first
-    success, `retry_after_seconds` what they and the fault `rate_limit` say. A hanging request is answered after `hang_seconds`.
+    """Rates are shares from 0 to 1; a flaw or fault that is not named has rate 0. The limits per minute are enforced
+    with 429 over a bucket of `burst_seconds`, and told in headers where `limit_headers` is true. `rate_limit_first` is how many 429s each
+    distinct request gets before its first success, `retry_after_seconds` what they and the fault `rate_limit` say. A hanging request is
+    answered after `hang_seconds`.
     Latency is `latency_ms` plus a lognormal share of `jitter_ms` (median 1, sigma `jitter_sigma`: 0.5 is mild, 1.5 a heavy tail).
     `api_key` and `models` are checked only when given; a prompt longer than `context_tokens` or holding `reject_containing` gets a 400.
     A batch is over after `batch_seconds`; of `batch_faults`, `item_error` and `item_expired` are shares of requests, drawn anew with each
@@ -58,6 +61,9 @@ class SimulatorOptions:
     jitter_sigma: float = 0.5
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
+    input_tokens_per_minute: float | None = None
+    output_tokens_per_minute: float | None = None
+    limit_headers: bool = True
     burst_seconds: float = 1.0
     rate_limit_first: int = 0
     retry_after_seconds: float = 0.05
@@ -78,10 +84,12 @@ class SimulatorOptions:
             raise RecipeError(f"must be a whole number, got {self.seed!r}", key="seed")
         for name in ("latency_ms", "jitter_ms", "jitter_sigma", "retry_after_seconds", "hang_seconds", "batch_seconds"):
             _number(name, getattr(self, name), at_least=0)
-        for name in ("requests_per_minute", "tokens_per_minute"):
+        for name in LIMITS:
             if getattr(self, name) is not None:
                 _number(name, getattr(self, name), above=0)
         _number("burst_seconds", self.burst_seconds, above=0)
+        if not isinstance(self.limit_headers, bool):
+            raise RecipeError(f"must be true or false, got {self.limit_headers!r}", key="limit_headers")
         for name, least in (("rate_limit_first", 0), ("context_tokens", 1)):
             value = _number(name, getattr(self, name), at_least=least)
             if not isinstance(value, int):

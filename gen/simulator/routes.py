@@ -17,7 +17,7 @@ from gen.types import Json
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`parse(body, draw)` is the request or what is wrong with it; `reply(service, ask)` the reply's body and the tokens used."""
+    """`parse(body, draw)` is the request or what is wrong with it; `reply(service, ask)` the reply's body and its output tokens."""
 
     parse: Callable[[Mapping[str, Any], str | None], Ask | Problem]
     reply: Callable[[Service, Ask], tuple[dict[str, Json], int]]
@@ -26,15 +26,14 @@ class Route:
 def _texts(body_of: Callable[..., dict[str, Json]], service: Service, ask: Ask) -> tuple[dict[str, Json], int]:
     spoken = service.speak(ask)
     choices = [wire_openai.Choice(said.text, said.finish, said.tokens, _refused(ask, said.flaw)) for said in spoken]
-    input_tokens = count_tokens(ask.text)
-    return body_of(ask, choices, input_tokens), input_tokens + sum(said.tokens for said in spoken)
+    return body_of(ask, choices, count_tokens(ask.text)), sum(said.tokens for said in spoken)
 
 
 def _message(service: Service, ask: Ask) -> tuple[dict[str, Json], int]:
     said = service.speak(ask)[0]
     stop = "max_tokens" if said.finish == "length" else "stop_sequence" if said.ended_by is not None else "end_turn"
     tokens = (count_tokens(ask.text), said.tokens)
-    return wire_anthropic.message_body(ask, said.text, stop, said.ended_by, tokens), sum(tokens)
+    return wire_anthropic.message_body(ask, said.text, stop, said.ended_by, tokens), said.tokens
 
 
 def _embeddings(_: Service, ask: Ask) -> tuple[dict[str, Json], int]:
@@ -42,11 +41,11 @@ def _embeddings(_: Service, ask: Ask) -> tuple[dict[str, Json], int]:
     vectors = [embed(text, wanted) for text in ask.prompts]
     input_tokens = count_tokens(ask.text)
     shown: list[Json] = [as_base64(vector) for vector in vectors] if base64_wanted else list(vectors)
-    return wire_openai.embeddings_body(ask.model, shown, input_tokens), input_tokens
+    return wire_openai.embeddings_body(ask.model, shown, input_tokens), 0
 
 
 def _moderations(_: Service, ask: Ask) -> tuple[dict[str, Json], int]:
-    return wire_openai.moderations_body(ask.model, ask.prompts, ask.key), count_tokens(ask.text)
+    return wire_openai.moderations_body(ask.model, ask.prompts, ask.key), 0
 
 
 def _refused(ask: Ask, flaw: str) -> bool:

@@ -72,11 +72,12 @@ class Server:
             ask = self._read(request, await request.read(), route)
             if isinstance(ask, Problem):
                 return self._problem(request, ask)
-            problem, fault, reserved = await self.service.admit(ask.key, ask.text, ask.max_tokens)
+            asked = not is_anthropic(request)
+            problem, fault = await self.service.admit(ask.key, ask.text, ask.max_tokens, asked=asked)
             if problem is not None:
                 return self._problem(request, problem)
-            body, used = route.reply(self.service, ask)
-            self.service.settle(reserved, used)
+            body, written = route.reply(self.service, ask)
+            self.service.limits.wrote(written, asked=asked)
             return await self._faulty(request, body, fault) if fault else self._send(request, 200, body)
         finally:
             self._in_flight -= 1
@@ -129,10 +130,11 @@ class Server:
         return response
 
     def _headers(self, request: web.Request) -> dict[str, str]:
-        limits = self.service.limits
+        limits, told = self.service.limits, self.service.options.limit_headers
         if is_anthropic(request):
-            return {HEADER: "1", "request-id": self._request_id(), **limits.anthropic_headers()}
-        return {HEADER: "1", "x-request-id": self._request_id(), "openai-processing-ms": "1", **limits.openai_headers()}
+            return {HEADER: "1", "request-id": self._request_id(), **(limits.anthropic_headers() if told else {})}
+        own = {HEADER: "1", "x-request-id": self._request_id(), "openai-processing-ms": "1"}
+        return {**own, **(limits.openai_headers() if told else {})}
 
     def _request_id(self) -> str:
         self._numbers += 1

@@ -8,13 +8,13 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from random import Random
 
-from gen.simulator.limits import Bucket, Limits
-from gen.simulator.options import SimulatorOptions
+from gen.simulator.limits import Bucket, Limits, openai_charge
+from gen.simulator.options import LIMITS, SimulatorOptions
 from gen.simulator.text import Written, stream, write_chat, write_completion
 from gen.simulator.tokens import count_tokens, cut
 from gen.simulator.wire import Ask, Problem, invalid
 
-_UNSAID_OUTPUT = 256  # tokens that are reserved for a reply whose request names no limit
+_UNSAID_OUTPUT = 256  # tokens that OpenAI's way of counting takes for a reply whose request names no limit
 _WIRE_FAULTS = ("reset", "truncated_body", "invalid_json")
 
 
@@ -35,7 +35,13 @@ class Service:
 
     def __init__(self, options: SimulatorOptions) -> None:
         self.options = options
-        self.limits = Limits(self._bucket(options.requests_per_minute), self._bucket(options.tokens_per_minute))
+        self.limits = Limits(
+            {
+                name.removesuffix("_per_minute"): Bucket(per_minute, options.burst_seconds, time.monotonic)
+                for name in LIMITS
+                if (per_minute := getattr(options, name)) is not None
+            }
+        )
         self.waited_seconds = 0.0
         self._attempts: Counter[str] = Counter()
         self._counting = bool(options.rate_limit_first or any(options.faults.values()) or options.jitter_ms)
@@ -55,32 +61,26 @@ class Service:
         """Why a request can never be answered, None when it can."""
         return self._never(ask.text, count_tokens(ask.text), ask.max_tokens)
 
-    async def admit(self, key: str, text: str, max_tokens: int | None) -> tuple[Problem | None, str, int]:
-        """Whether a request may be answered now: (what is in the way, the wire fault to come, the tokens reserved).
+    async def admit(self, key: str, text: str, max_tokens: int | None, *, asked: bool) -> tuple[Problem | None, str]:
+        """Whether a request may be answered now: (what is in the way, the wire fault to come).
 
-        Waits for the latency. Requests that can never be answered come first, then limits, then faults.
+        Waits for the latency. Requests that can never be answered come first, then limits, then faults. `asked` says that tokens are
+        counted as asked for, OpenAI's way.
         """
         tokens = count_tokens(text)
         if problem := self._never(text, tokens, max_tokens):
-            return problem, "", 0
+            return problem, ""
         attempt = self._attempt(key)
         if attempt <= self.options.rate_limit_first:
-            return _too_many("requests", self.options.retry_after_seconds), "", 0
-        reserved = tokens + (max_tokens if max_tokens is not None else _UNSAID_OUTPUT)
-        name, seconds = self.limits.admit(reserved)
+            return _too_many("requests", self.options.retry_after_seconds), ""
+        charge = openai_charge(text, max_tokens if max_tokens is not None else _UNSAID_OUTPUT) if asked else tokens
+        name, seconds = self.limits.admit(charge, tokens)
         if seconds > 0:
-            return _too_many(name, seconds), "", 0
+            return _too_many(name, seconds), ""
         luck = stream(self.options, key, f"wire {attempt}") if self._counting else Random(0)
         fault = self._fault(luck)
         await self._wait(luck, hang=fault == "hang")
-        problem = self._failure(fault)
-        if problem is not None:
-            self.limits.give_back(reserved)
-        return problem, fault if fault in _WIRE_FAULTS else "", reserved
-
-    def settle(self, reserved: int, used: int) -> None:
-        """Gives back what was reserved and not used."""
-        self.limits.give_back(max(0, reserved - used))
+        return self._failure(fault), fault if fault in _WIRE_FAULTS else ""
 
     def speak(self, ask: Ask) -> list[Spoken]:
         """The replies to a request: `n` of them, for each prompt where there are several."""
@@ -93,9 +93,6 @@ class Service:
                 written = write_chat(self.options, ask.messages, key=key, schema=ask.schema, json_mode=ask.json_mode, model=ask.model)
             spoken.append(_spoken(written, ask))
         return spoken
-
-    def _bucket(self, per_minute: float | None) -> Bucket | None:
-        return None if per_minute is None else Bucket(per_minute, self.options.burst_seconds, time.monotonic)
 
     def _never(self, text: str, tokens: int, max_tokens: int | None) -> Problem | None:
         limit, forbidden = self.options.context_tokens, self.options.reject_containing

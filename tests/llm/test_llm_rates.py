@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from gen.errors import RateLimited
-from gen.llm.rates import Admission, Forecast
+from gen.llm.forecast import Forecast
+from gen.llm.rates import Admission
 from gen.recipe import ModelLine
 from gen.types import Usage
 

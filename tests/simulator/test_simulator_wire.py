@@ -282,14 +282,29 @@ async def test_requests_per_minute_are_enforced_and_told_in_headers() -> None:
         assert limited[0].code == "rate_limit_exceeded"
 
 
-async def test_tokens_per_minute_are_enforced_on_messages() -> None:
-    async with anthropic_at(tokens_per_minute=600, burst_seconds=60) as (client, _):
-        raw = await client.messages.with_raw_response.create(model="c", max_tokens=500, messages=QUESTION)
-        assert raw.headers["anthropic-ratelimit-tokens-limit"] == "600"
-        assert raw.headers["anthropic-ratelimit-tokens-reset"].endswith("Z")
+async def test_messages_count_output_as_written_and_take_no_notice_of_max_tokens() -> None:
+    async with anthropic_at(output_tokens_per_minute=12, burst_seconds=60) as (client, _):
+        raw = await client.messages.with_raw_response.create(model="c", max_tokens=20, messages=QUESTION)
+        assert raw.headers["anthropic-ratelimit-output-tokens-limit"] == "12"
+        assert raw.headers["anthropic-ratelimit-output-tokens-remaining"] == "0"
+        assert raw.headers["anthropic-ratelimit-output-tokens-reset"].endswith("Z")
         with pytest.raises(anthropic.RateLimitError) as limited:
-            await client.messages.create(model="c", max_tokens=590, messages=QUESTION)
+            await client.messages.create(model="c", max_tokens=1, messages=QUESTION)
         assert limited.value.body["error"]["type"] == "rate_limit_error"
+
+
+async def test_chats_count_max_tokens_at_admission_and_return_none() -> None:
+    async with openai_at(tokens_per_minute=600, burst_seconds=60) as (client, _):
+        raw = await client.chat.completions.with_raw_response.create(model="m", messages=QUESTION, max_tokens=500)
+        assert 100 <= int(raw.headers["x-ratelimit-remaining-tokens"]) <= 102
+        with pytest.raises(openai.RateLimitError):
+            await client.chat.completions.create(model="m", messages=QUESTION, max_tokens=500)
+
+
+async def test_limits_can_be_enforced_without_a_word_in_the_headers() -> None:
+    async with openai_at(requests_per_minute=60, limit_headers=False) as (client, _):
+        raw = await client.chat.completions.with_raw_response.create(model="m", messages=QUESTION)
+        assert not [name for name in raw.headers if name.startswith("x-ratelimit")]
 
 
 @pytest.mark.parametrize(
