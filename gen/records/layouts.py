@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from gen.records.preferences import Sides, is_transcript, openai_pair, pair, transcripts
@@ -48,20 +49,18 @@ class Layout:
     uses: tuple[str, ...] = ()
     told: Callable[[Fields], bool] | None = None
 
-    def fits(self, fields: Fields) -> bool:
-        """Whether a record has the keys of this layout."""
-        return all(key in fields for key in self.keys) and (self.told is None or self.told(fields))
-
 
 def find_layout(fields: Fields, name: str = "") -> Found | Problem:
     """What a record holds, by the layout of that name or by its keys."""
-    fitting = [layout for layout in LAYOUTS if layout.fits(fields) and name in ("", layout.name)]
+    fitting = [layout for layout in _with_keys(tuple(fields), name) if layout.told is None or layout.told(fields)]
     if not fitting:
         return _unknown(fields, name)
     try:
         found = fitting[0].read(fields)
     except Misfit as misfit:
         return Problem(misfit.reason, str(misfit))
+    if len(fitting) == 1:
+        return found
     used = {*fitting[0].keys, *fitting[0].uses}
     for other in fitting[1:]:
         if name or other.name == "text" or used.issuperset(other.keys):
@@ -88,6 +87,12 @@ def messages_of(fields: Fields) -> tuple[Message, ...] | str:
     """
     found = find_layout(fields)
     return found.detail if isinstance(found, Problem) else found.messages
+
+
+@lru_cache(maxsize=1024)
+def _with_keys(keys: tuple[str, ...], name: str) -> tuple[Layout, ...]:
+    """The layouts, of that name or of any, whose keys are all there: the records of a dataset have few different sets of keys."""
+    return tuple(layout for layout in LAYOUTS if set(layout.keys) <= set(keys) and name in ("", layout.name))
 
 
 def _unknown(fields: Fields, name: str) -> Problem:

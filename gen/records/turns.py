@@ -89,7 +89,7 @@ def _turn(one: Any, place: str) -> Message:
     content = one.get("content")
     if content is None:
         content = one.get("value")
-    text, name = _text(content), ROLES.get(role, role)
+    text, name = content if isinstance(content, str) else _text(content), ROLES.get(role, role)
     if _EXTRAS.isdisjoint(one) and role != "function_call":
         if text is None:
             raise Misfit(f"{place}.content must be a text, got {kind_of(content)}")
