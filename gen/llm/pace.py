@@ -36,7 +36,7 @@ class Pace:
 
     def __init__(self, stated: Mapping[Kind, float], now: float) -> None:
         self._stated = {kind: per_minute / 60 for kind, per_minute in stated.items()}
-        self._buckets = {kind: Bucket(rate * _SAFETY, now, burst_seconds=_BURST_SECONDS) for kind, rate in self._stated.items()}
+        self._buckets = {kind: _full(kind, rate * _SAFETY, now) for kind, rate in self._stated.items()}
         self._told: dict[Kind, Told] = {}
         self._ceiling = Ceiling()
         self._found: Bucket | None = None
@@ -128,3 +128,8 @@ class Pace:
     def _active(self) -> list[tuple[Kind, Bucket]]:
         told = [(kind, told.bucket) for kind, told in self._told.items() if told.bucket is not None]
         return [*self._buckets.items(), *told]
+
+
+def _full(kind: Kind, rate: float, now: float) -> Bucket:
+    """A stated bucket: tokens may be taken at once, requests one after the other."""
+    return Bucket(rate, now, burst_seconds=_BURST_SECONDS, level=1.0 if kind == "requests" else max(1.0, rate * _BURST_SECONDS))

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import itertools
 
-from gen.llm.limits import Kind, Limit
+from gen.llm.forecast import Amounts
+from gen.llm.limits import Limit
 from gen.llm.pace import Pace
 from gen.llm.slots import Slots
 
-ONE: dict[Kind, float] = {"requests": 1.0, "tokens": 100.0, "input_tokens": 60.0, "output_tokens": 40.0}
+ONE: Amounts = {"requests": 1.0, "tokens": 100.0, "input_tokens": 60.0, "output_tokens": 40.0, "asked": 100.0}
 
 
 def leave(pace: Pace, seconds: float, start: float = 0.0) -> list[float]:
@@ -17,7 +18,7 @@ def leave(pace: Pace, seconds: float, start: float = 0.0) -> list[float]:
         if wait > 0:
             now += wait
             continue
-        pace.take(ONE)
+        pace.take(ONE, now)
         times.append(now)
     return times
 
@@ -45,7 +46,7 @@ def test_a_request_larger_than_the_bucket_leaves_all_the_same() -> None:
 
 def test_tokens_that_were_not_needed_are_given_back() -> None:
     pace = Pace({"tokens": 6000}, 0.0)
-    pace.take(ONE)
+    pace.take(ONE, 0.0)
     assert pace.wait(ONE, 0.0) > 0
     pace.settle(ONE, {**ONE, "tokens": 5.0})
     assert pace.wait({**ONE, "tokens": 5.0}, 0.0) == 0
@@ -53,15 +54,15 @@ def test_tokens_that_were_not_needed_are_given_back() -> None:
 
 def test_a_long_retry_after_pauses_everybody() -> None:
     pace = Pace({}, 0.0)
-    pace.limited(10.0, 20.0)
+    pace.limited(1, 10.0, 10.0, 20.0)
     assert pace.wait(ONE, 10.0) == 20.0
 
 
 def test_a_short_retry_after_of_one_request_pauses_nobody_else() -> None:
     pace = Pace({}, 0.0)
     for _ in range(20):
-        pace.served(9.0)
-    pace.limited(10.0, 0.05)
+        pace.served(8.9, 9.0)
+    pace.limited(21, 10.0, 10.0, 0.05)
     assert pace.wait(ONE, 10.0) == 0
 
 
@@ -73,52 +74,44 @@ def test_a_low_allowance_in_the_headers_sets_the_pace() -> None:
     assert 95 <= len(leave(pace, 10.0)) <= 110
 
 
-def simulate(pace: Pace, limit_per_second: float, seconds: float, demand: float = 300.0) -> tuple[int, int]:
-    """Served and refused by a limiter with a bucket of one second, for a client that would send `demand` per second."""
-    level, at, now, served, refused = limit_per_second, 0.0, 0.0, 0, 0
-    while now < seconds:
-        wait = pace.wait(ONE, now)
-        if wait > 0:
-            now += wait
-            continue
-        pace.take(ONE)
-        level, at = min(limit_per_second, level + (now - at) * limit_per_second), now
-        if level >= 1:
-            level -= 1
-            served += 1
-            pace.served(now)
-        else:
-            refused += 1
-            pace.limited(now, 0.01)
-        now += 1 / demand
-    return served, refused
-
-
-def test_a_limit_that_nobody_states_is_learned_from_the_429s() -> None:
-    served, refused = simulate(Pace({}, 0.0), 100.0, 60.0)
-    assert served >= 0.97 * 6000
-    assert refused <= 0.2 * served
-
-
 def test_a_stated_limit_that_is_too_high_is_corrected() -> None:
-    served, refused = simulate(Pace({"requests": 18_000}, 0.0), 100.0, 60.0)
-    assert served >= 0.95 * 6000
-    assert refused <= 0.2 * served
-
-
-def test_429s_by_chance_do_not_slow_the_run_down() -> None:
-    pace = Pace({}, 0.0)
-    sent, now = 0, 0.0
+    pace, now, level, at, served, refused = Pace({"requests": 18_000}, 0.0), 0.0, 100.0, 0.0, 0, 0
     while now < 60.0:
         wait = pace.wait(ONE, now)
         if wait > 0:
             now += wait
             continue
-        pace.take(ONE)
-        sent += 1
-        pace.limited(now, 0.01) if sent % 5 == 0 else pace.served(now)
-        now += 1 / 300
-    assert sent >= 0.85 * 60 * 300
+        number = pace.take(ONE, now)
+        level, at = min(100.0, level + (now - at) * 100.0), now
+        if level >= 1:
+            level, served = level - 1, served + 1
+            pace.served(now, now)
+        else:
+            refused += 1
+            pace.limited(number, now, now, 0.01)
+    assert served >= 0.98 * 6000
+    assert refused <= 0.01 * served
+
+
+def test_headers_above_the_stated_limit_change_nothing() -> None:
+    pace = Pace({"tokens": 6000}, 0.0)
+    pace.heard([Limit("tokens", 60_000.0, 60_000.0, 0.0)], 0.0)
+    assert 9 <= len(leave(pace, 10.0)) <= 12
+
+
+def test_headers_that_show_tokens_left_speed_a_cautious_estimate_up() -> None:
+    """The service counts a quarter of what is estimated, and says so by what remains."""
+    pace, now, left, at, sent = Pace({}, 0.0), 0.0, 1000.0, 0.0, 0
+    while now < 60.0:
+        left, at = min(1000.0, left + (now - at) * 1000.0), now
+        pace.heard([Limit("tokens", 60_000.0, left, (1000.0 - left) / 1000.0 + 0.001)], now)
+        wait = pace.wait(ONE, now)
+        if wait > 0:
+            now += min(wait, 0.05)
+            continue
+        pace.take(ONE, now)
+        left, sent = left - 25.0, sent + (now >= 30.0)
+    assert sent >= 0.95 * 30 * 40
 
 
 def fill(slots: Slots, replies: int, now: float, latency: float) -> float:
@@ -127,6 +120,12 @@ def fill(slots: Slots, replies: int, now: float, latency: float) -> float:
         now += latency / slots.limit
         slots.succeeded(now - latency, now, slots.limit)
     return now
+
+
+def test_a_known_rate_ends_the_slow_start() -> None:
+    slots = Slots(500)
+    slots.open()
+    assert slots.limit == 500
 
 
 def test_slots_double_each_round_at_first() -> None:
