@@ -87,7 +87,7 @@ def _live_price(line: ModelLine) -> Price | None:
         return FlatPrice(0.0, 0.0, 0.0, "the simulator is free")
     if line.provider == "openai" and not line.base_url and is_moderation(line.model):
         return FlatPrice(0.0, 0.0, 0.0, "OpenAI's moderations endpoint is free")
-    if line.provider in _FREE:
+    if line.provider in _FREE and not line.base_url:
         return FlatPrice(0.0, 0.0, 0.0, _FREE[line.provider])
     library: Any = importlib.import_module("gen.llm.price_library")
     found: Price | None = library.lookup(line.provider, line.base_url, line.model)

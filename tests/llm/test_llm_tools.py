@@ -21,6 +21,7 @@ from gen.llm import http_call
 from gen.llm.cache import Cache
 from gen.llm.check import check_models
 from gen.llm.client import Client
+from gen.llm.prices import price_of
 from gen.llm.providers import command, perspective, search, vllm_reward
 from gen.llm.retry import Patience
 from gen.llm.tools import RewardTool, SearchTool
@@ -417,3 +418,18 @@ def test_a_bad_tool_line_is_named_with_its_key(line: dict[str, Any], key: str, w
 def test_a_recipe_without_tools_continues_in_the_folder_it_had_before_there_were_any(tmp_path: Path) -> None:
     text = "name: a\nmodels: {w: {provider: simulator}}\nstrategies: [{name: self_instruct, model: w}]\ngoal: {accepted: 1}\n"
     assert not [key for key in fixed_part(parse_recipe(text, tmp_path / "r.yaml").config) if "tool" in key.split(".")]
+
+
+@pytest.mark.parametrize(
+    ("line", "known"),
+    [
+        ({"provider": "perspective"}, True),
+        ({"provider": "perspective", "base_url": "https://elsewhere.example/v1alpha1"}, False),
+        ({"provider": "command", "tool": {"command": ["x"]}}, True),
+        ({"provider": "search", "base_url": "https://search.example.com"}, False),
+        ({"provider": "search", "base_url": "https://search.example.com", "price": {"input": 0, "output": 0}}, True),
+    ],
+    ids=str,
+)
+def test_what_is_free_is_known_to_be_and_nothing_else(line: dict[str, Any], known: bool) -> None:
+    assert (price_of(ModelLine.model_validate(line)) is not None) is known
