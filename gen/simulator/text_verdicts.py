@@ -140,7 +140,7 @@ def likelihood(asked: Asked, rng: Random) -> float:
 
 def claim_verdicts(asked: Asked, rng: Random) -> str:
     """A verdict on each claim by the evidence that follows it, as JSON."""
-    found = []
+    found: list[dict[str, str | int]] = []
     for place, claim in enumerate(asked.candidates):
         if not claim.label.lower().startswith("claim"):
             continue
