@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from gen.containers.json_array import elements
-from gen.containers.rows import MAX_ROW_BYTES, Row, Unreadable, row_of
+from gen.containers.rows import MAX_ROW_BYTES, Row, Unreadable, kind_of, row_of
 from gen.containers.streams import Stream, first_byte, opened
 from gen.files import json_line, replacing, write_jsonl
 
@@ -104,10 +104,3 @@ def _is_json(line: bytes) -> bool:
 
 def _no_object(number: int, value: object) -> Unreadable:
     return Unreadable(number, "not_an_object", f"a record is a JSON object, got {kind_of(value)}")
-
-
-def kind_of(value: object) -> str:
-    """A JSON value's kind in the words of a message."""
-    return {type(None): "null", bool: "true or false", int: "a number", float: "a number", dict: "an object", list: "a list"}.get(
-        type(value), type(value).__name__
-    )

@@ -37,6 +37,13 @@ def row_of(number: int, fields: Mapping[str, Any]) -> Row:
     return Row(number, json_line(fields)[:-1], fields)
 
 
+def kind_of(value: object) -> str:
+    """A JSON value's kind in the words of a message."""
+    return {type(None): "null", bool: "true or false", int: "a number", float: "a number", dict: "an object", list: "a list"}.get(
+        type(value), type(value).__name__
+    )
+
+
 def plain(value: Any) -> Any:
     """A cell of a typed table as JSON holds it: dates in ISO 8601, decimals as their text, bytes as text or else in base64.
 

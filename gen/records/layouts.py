@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from gen.containers.rows import kind_of
 from gen.records.preferences import Sides, is_transcript, openai_pair, pair, transcripts
-from gen.records.turns import Misfit, kind_of, text_in, tools_in, turns_in
+from gen.records.turns import Misfit, text_in, tools_in, turns_in
 from gen.types import Message
 
 Fields = Mapping[str, Any]

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-from gen.records.turns import Misfit, kind_of, text_in, tools_in, turns_in
+from gen.containers.rows import kind_of
+from gen.records.turns import Misfit, text_in, tools_in, turns_in
 from gen.types import Message
 
 _SPEAKER = re.compile(r"\n\n(Human|Assistant):")

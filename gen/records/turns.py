@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from gen.containers.rows import kind_of
 from gen.types import Message, ToolCall
 
 ROLES = {
@@ -69,13 +70,6 @@ def tools_in(value: Any, key: str = "tools") -> str:
     if not isinstance(value, list):
         raise Misfit(f"'{key}' must be a list of tools or its JSON text, got {kind_of(value)}")
     return _json(value)
-
-
-def kind_of(value: Any) -> str:
-    """A JSON value's kind in the words of a message."""
-    return {type(None): "null", bool: "true or false", int: "a number", float: "a number", dict: "an object", list: "a list"}.get(
-        type(value), type(value).__name__
-    )
 
 
 def _turn(one: Any, place: str) -> Message:
