@@ -1,12 +1,11 @@
 """Measure the model client against a stub server in another process, side by side with the bare SDK.
 
-    python benchmarks/client.py [throughput] [replay] [commit] [rate] [faults]     (all of them by default)
+    python benchmarks/client.py [throughput] [replay] [commit] [faults]     (all of them by default)
 
 throughput  replies/s of the whole client (cache, budget, admission, retries) and of bare loops over openai and anthropic with their aiohttp
             transport; and of aiohttp alone, which parses the reply and does nothing else: what the stub can give
 replay      replies/s from the cache
 commit      the longest time that the event loop was held up while replies were being committed
-rate        share of a limit of 100 requests/s that is used over 20 s, and the share of 429s
 faults      1,000 requests to the simulator with 5 % 429, 5 % 500, 2 % resets, 1 % hanging and 5 % malformed JSON: how many replies arrive, and in
             what time over that without faults
 """
@@ -212,21 +211,6 @@ async def commit(folder: Path, n: int = 20_000) -> None:
     )
 
 
-async def rate(folder: Path, seconds: float = 20.0, per_second: float = 100.0) -> None:
-    for name, more in (("stated in the recipe", {"requests_per_minute": per_second * 60}), ("learned from 429s", {})):
-        with stub("--latency-ms", "200", "--rpm", str(per_second * 60)) as (url, end):
-            cache = Cache(folder / f"rate-{len(more)}.db")
-            async with Client({"writer": line(url, **more)}, cache=cache) as client:
-                took = await bounded(lambda number, client=client: client.generate(request(number)), int(seconds * per_second))
-            await cache.close()
-            counts = end()
-        used = (counts["ok"] - 1) / counts["seconds"] / per_second
-        print(
-            f"rate {name}: {used:.1%} of the limit over {counts['seconds']:.1f} s ({took:.1f} s in all), "
-            f"{counts['limited'] / counts['requests']:.2%} 429s (goal: at least 98 %, at most 1 %)"
-        )
-
-
 async def faults(folder: Path, n: int = 1000, timeout: float = 5.0) -> None:
     seconds = {}
     for name, more in (("clean", {}), ("faulty", {"faults": FAULTS, "hang_seconds": 60})):
@@ -249,7 +233,6 @@ BENCHMARKS: dict[str, Callable[[Path], Awaitable[None]]] = {
     "throughput": throughput,
     "replay": replay,
     "commit": commit,
-    "rate": rate,
     "faults": faults,
 }
 

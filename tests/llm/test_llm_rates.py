@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -153,3 +154,52 @@ def test_the_forecast_learns_from_replies() -> None:
     amounts = forecast.amounts(1000, 1024)
     assert round(amounts["input_tokens"]) == 500
     assert round(amounts["output_tokens"]) == 20
+
+
+async def test_earlier_steps_do_not_starve_behind_a_chain_that_feeds_later_ones(time: Any, line: Line) -> None:
+    admission = Admission({"m": line(requests_per_minute=6000, max_concurrency=4)}, time.clock)
+    finished: list[int] = []
+
+    async def chain(number: int) -> None:
+        for step in range(3):
+            seat = admission.seat("m", step, AMOUNTS)
+            await admission.enter(seat)
+            await asyncio.sleep(0)
+            admission.leave(seat, usage=Usage(1, 1))
+        finished.append(number)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(100):
+            group.create_task(chain(number))
+    assert sorted(finished) == list(range(100))
+    assert all(abs(place - number) <= 8 for place, number in enumerate(finished))
+
+
+async def test_waiters_leave_one_after_the_other_when_a_retry_after_ends(time: Any, line: Line) -> None:
+    admission = Admission({"m": line(requests_per_minute=600, max_concurrency=64)}, time.clock)
+    left: list[float] = []
+
+    async def refused_then_served() -> None:
+        seat = admission.seat("m", 0, AMOUNTS)
+        await admission.enter(seat)
+        admission.leave(seat, error=RateLimited("slow", retry_after_seconds=5.0))
+        await admission.enter(seat)
+        left.append(time.now)
+        admission.leave(seat, usage=Usage(1, 1))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(20):
+            group.create_task(refused_then_served())
+    gaps = [later - earlier for earlier, later in itertools.pairwise(left)]
+    assert sum(gap < 0.09 for gap in gaps) <= 2
+
+
+async def test_lines_count_tokens_as_their_service_does(time: Any, line: Line) -> None:
+    """OpenAI takes what is asked for and returns nothing."""
+    admission = Admission({"m": line(tokens_per_minute=60_000, max_concurrency=64)}, time.clock)
+    began = time.now
+    for _ in range(11):
+        seat = admission.seat("m", 0, Forecast().amounts(400, 1000))
+        await admission.enter(seat)
+        admission.leave(seat, usage=Usage(10, 10))
+    assert 9.0 <= time.now - began <= 11.0
