@@ -18,6 +18,7 @@ _DISTRESS = 0.15  # six failures in a row, or about one in six for a while
 _LATENCY_RATIO = 2.0
 _THROUGHPUT_GAIN = 1.05  # a window that is no more than this faster has bought nothing
 _MIN_WINDOW = 32  # replies in a latency window at least, so that one slow reply does not speak for all
+_MAX_WINDOW = 128  # and at most, so that slow start does not run away before anyone looks
 _FORGET = 1.02  # per window the best latency ages by this factor, so that a service that became slower is not throttled for ever
 
 
@@ -51,7 +52,8 @@ class Slots:
         if in_flight >= self.limit - 1:
             grown = self._limit + (1.0 if self._slow_start else 1.0 / self._limit)
             self._limit = min(float(self.ceiling), grown)
-        self._observe(now - sent, now)
+        if sent >= self._changed_at:
+            self._observe(now - sent, now)
 
     def overloaded(self, sent: float, now: float) -> None:
         """A sign of overload in answer to a request sent at `sent`."""
@@ -66,7 +68,7 @@ class Slots:
         if self._window_start is None:
             self._window_start = now
         self._latencies.append(latency)
-        if len(self._latencies) < max(_MIN_WINDOW, 2 * self.limit):
+        if len(self._latencies) < max(_MIN_WINDOW, min(2 * self.limit, _MAX_WINDOW)):
             return
         mean = sum(self._latencies) / len(self._latencies)
         throughput = len(self._latencies) / max(now - self._window_start, 1e-9)

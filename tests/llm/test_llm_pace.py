@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+import heapq
 import itertools
+import math
+import random
+from collections import deque
+
+import pytest
 
 from gen.llm.forecast import Amounts
 from gen.llm.limits import Limit
@@ -175,3 +181,20 @@ def test_slots_that_are_not_used_do_not_grow() -> None:
     for number in range(50):
         slots.succeeded(float(number), number + 0.5, 3)
     assert slots.limit == 32
+
+
+@pytest.mark.parametrize("servers", [10, 40, 100])
+def test_a_saturated_server_that_refuses_nobody_is_kept_busy_without_a_queue_as_long_as_allowed(servers: int) -> None:
+    """It answers so many at once and queues the rest: the best throughput is that of so many in flight."""
+    rng, slots, now, queue, replies, flying, done = random.Random(3), Slots(500), 0.0, deque[float](), list[tuple[float, float]](), 0, 0
+    while now < 300.0:
+        while flying < slots.limit:
+            queue.append(now)
+            flying += 1
+        while queue and len(replies) < servers:
+            heapq.heappush(replies, (now + rng.lognormvariate(0, 0.3), queue.popleft()))
+        now, sent = heapq.heappop(replies)
+        slots.succeeded(sent, now, flying)
+        flying, done = flying - 1, done + 1
+    assert done / 300.0 >= 0.95 * servers / math.exp(0.3**2 / 2)
+    assert slots.limit < 500
