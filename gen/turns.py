@@ -18,4 +18,4 @@ def part(sample: Sample, on: On) -> str:
     'Hi'
     """
     roles = _ROLES[on]
-    return "\n\n".join(turn.content for turn in sample.messages if turn.role in roles and isinstance(turn.content, str))
+    return "\n\n".join([turn.content for turn in sample.messages if turn.role in roles and isinstance(turn.content, str)])

@@ -16,6 +16,10 @@ _TOKEN = re.compile(
     r"<\|[A-Za-z0-9_ ]{2,40}\|>|<｜[^｜\n]{2,40}｜>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]|<</?SYS>>"
     r"|</?(?:start_of_turn|end_of_turn)>|<(?:bos|eos|unk|pad|mask|extra_id_\d{1,3})>|^\s{0,4}</?s>|</s>\s{0,4}\Z"
 )
+_TOKEN_MARKS = (  # one of them stands in each
+    "<|", "<｜", "INST]", "SYSTEM_PROMPT]", "AVAILABLE_TOOLS]", "TOOL_CALLS]", "TOOL_RESULTS]", "SYS>>", "_of_turn>", "<bos>", "<eos>",
+    "<unk>", "<pad>", "<mask>", "<extra_id_", "<s>", "</s>",
+)  # fmt: skip
 _PROMPT_TEXT = re.compile(
     r"^\s{0,3}#{2,4} ?(?:Instructions?|Response|Input|Output|Human|Assistant|User|System|Task)\s?:|^\W{0,2}(?:sure|certainly"
     r"|of course)?[!,.]? ?here (?:is|are) (?:the|your) (?:json|completed? (?:json|instruction)|requested (?:json|output))"
@@ -132,9 +136,7 @@ class Format:
 
 def _token(text: str) -> str:
     body = capped(text)
-    if "<" not in body and "[" not in body:
-        return ""
-    found = _TOKEN.search(body)
+    found = _TOKEN.search(body) if any(map(body.__contains__, _TOKEN_MARKS)) else None
     return found[0].strip()[:40] if found else ""
 
 

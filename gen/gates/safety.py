@@ -97,7 +97,7 @@ class Safety:
         return kept("safety")
 
     def _reply_category(self, text: str, asked: str) -> str:
-        if HITS not in self._lexicon.screen.parts(stem_set(text.lower())):
+        if not self._lexicon.screen_of_hits.any(stem_set(text.lower())):
             return ""
         found = [hit.category for sentence in _pieces(text) for hit in _served(sentence, self._lexicon)]
         if not found or _REFUSAL.search(text[:_REFUSAL_WITHIN]):

@@ -18,6 +18,7 @@ from gen.resources import resource
 Stems = tuple[str, ...]
 
 HITS = "hits"
+SCREENED = ("slurs", "first_person", "addressed", "groups", "attacks", "insults", "slights", "denials", "facts", "owners")
 TARGET_WITHIN = 6  # words between an act and its target: "steal" the personal and financial "data"
 
 _WORD = re.compile(r"[a-z0-9]+|['’]s\b")
@@ -89,9 +90,17 @@ class Screen:
         found: set[str] = set()
         for key in self._keys & words:
             for name, needed, beside in self._by_longest[key]:
-                if name not in found and needed <= words and (beside is None or beside.parts(words)):
+                if name not in found and needed <= words and (beside is None or beside.any(words)):
                     found.add(name)
         return found
+
+    def any(self, words: frozenset[str]) -> bool:
+        """Whether the text may hold any phrase at all."""
+        for key in self._keys & words:
+            for _, needed, beside in self._by_longest[key]:
+                if needed <= words and (beside is None or beside.any(words)):
+                    return True
+        return False
 
 
 @dataclass(frozen=True)
@@ -104,7 +113,8 @@ class Pair:
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Everything of data/safety_lexicon.json, ready for lookup. `screen` knows the `lists` by their names, and all else as `HITS`."""
+    """Everything of data/safety_lexicon.json, ready for lookup. `screen` knows the `lists` in `SCREENED` by their names, terms
+    and pairs as `HITS`; `screen_of_hits` these alone."""
 
     terms: Mapping[str, tuple[tuple[Stems, str], ...]]
     acts: Mapping[str, tuple[tuple[Stems, Pair], ...]]
@@ -113,6 +123,7 @@ class Lexicon:
     lists: Mapping[str, Phrases]
     texts: Mapping[str, tuple[str, ...]]
     screen: Screen
+    screen_of_hits: Screen
 
     def hits(self, words: Stems, participles: frozenset[int] = frozenset()) -> Iterator[Hit]:
         """Harmful terms and pairs of a sentence, in the order of their first words; a participle ("exposed persons") is no act."""
@@ -213,15 +224,17 @@ def lexicon() -> Lexicon:
     lists |= {name: source["frames"][name] for name in frames}
     phrases = {name: Phrases(words) for name, words in lists.items()}
     targets = {id(pair): Screen((HITS, phrase, None) for phrase in pair.targets) for found in acts.values() for _, pair in found}
-    screened = [(name, phrase, None) for name, found in phrases.items() for phrase in found]
-    screened += [(HITS, phrase, None) for found in terms.values() for phrase, _ in found]
+    hits: list[tuple[str, Stems, Screen | None]] = [(HITS, phrase, None) for found in terms.values() for phrase, _ in found]
+    hits += [(HITS, phrase, targets[id(pair)]) for found in acts.values() for phrase, pair in found]
+    screened = [(name, phrase, None) for name in SCREENED for phrase in phrases[name]]
     return Lexicon(
         terms={first: tuple(found) for first, found in terms.items()},
         acts={first: tuple(found) for first, found in acts.items()},
         triggers=frozenset(terms) | frozenset(acts),
         bystanders=frozenset(stem(word) for word in source["exempt"]["not_human"]),
         lists=phrases,
-        screen=Screen([*screened, *((HITS, phrase, targets[id(pair)]) for found in acts.values() for phrase, pair in found)]),
+        screen=Screen([*screened, *hits]),
+        screen_of_hits=Screen(hits),
         texts={
             "openings": tuple(source["frames"]["openings"]),
             "definition": tuple(source["exempt"]["definition"]),
