@@ -14,7 +14,7 @@ from gen.errors import InputError
 from gen.templates.pretokens import Pretokens
 from gen.templates.tokenizer import ChatTokenizer, Piece
 
-_CHECKED = 100  # one piece in so many is encoded both ways: some 2 % more work
+_CHECKED = 200  # one piece in so many is encoded both ways: some 2 % more work
 _WORTH_A_PROOF = 400  # pieces at once; below, proving takes longer than encoding
 
 
