@@ -26,7 +26,7 @@ class DatasetFile:
 
     def samples(self) -> Iterator[Sample]:
         """Each readable line as a sample named `line N`; one that says that it is simulated is marked so. What no conversation can be
-        learnt from counts as unreadable: `no_turns` (a plain text), `undesired` (an answer labelled so), `pair`, `tools_not_rendered`.
+        learnt from counts as unreadable: `no_turns` (a plain text), `undesired` (an answer labelled so), `pair`.
 
         Raises InputError when the file as a whole cannot be read.
         """
@@ -36,8 +36,6 @@ class DatasetFile:
                 self.unreadable.append(record)
             elif record.untrainable[0]:
                 self.unreadable.append(Unreadable(record.line, *record.untrainable))
-            elif record.sample.tools or any(message.tool_calls for message in record.sample.messages):
-                self.unreadable.append(Unreadable(record.line, "tools_not_rendered", "chat templates are rendered without tools here"))
             else:
                 yield record.sample
 
