@@ -74,6 +74,7 @@ _NUMBERS = (
     _Number(re.compile(r"(?<!\w)[1-35]\d{2}[ ]?\d{3}[ ]?\d{3}(?!\w)"), portuguese.is_valid, _words("nif|contribuinte")),
 )
 
+_ANY_SHAPE = re.compile(r"\d(?:[ .+-]?[\dA-Z]){6}")  # what all of them hold: from the first digit on, seven digits or capitals
 _SSN = re.compile(r"(?<![\w.-])(\d{3})([- ]?)(\d{2})\2(\d{4})(?![\w-]|\.\d)")
 _SSN_NAMED = _words("ssn|ssns|social security|social|taxpayer|tax id|itin")
 _SSN_NEVER_ISSUED = frozenset({"078051120", "219099999", "123456789", "111111111", "123121234", "111223333", "333333333"})
@@ -87,6 +88,8 @@ _OTHER_NUMBER = re.compile(
 
 def find_national_ids(text: str) -> Iterator[tuple[int, int]]:
     """Start and end of every national identification number in `text`; the same stretch may come twice."""
+    if _ANY_SHAPE.search(text) is None:
+        return
     yield from _social_security_numbers(text)
     yield from _insurance_numbers(text)
     for number in _NUMBERS:

@@ -51,9 +51,10 @@ def find_pii(text: str, kinds: tuple[Kind, ...] = KINDS) -> tuple[Span, ...]:
     >>> [span.kind for span in find_pii("Mail ann.lee@ferrum.io or call +44 20 7843 6643.")]
     ['email', 'phone']
     """
-    if "@" not in text and _DIGIT.search(text) is None and text.count(":") < _MAC_MARKS and text.count("-") < _MAC_MARKS:
+    first_digit = _DIGIT.search(text)
+    if first_digit is None and "@" not in text and text.count(":") < _MAC_MARKS and text.count("-") < _MAC_MARKS:
         return ()
-    has_digits = _ENOUGH_DIGITS.search(text) is not None
+    has_digits = first_digit is not None and _ENOUGH_DIGITS.search(text, first_digit.start()) is not None
     spans: list[Span] = []
     for kind in kinds:
         find, needs_digits = _FINDERS[kind]
