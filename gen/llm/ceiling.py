@@ -38,6 +38,7 @@ _CALM = 100  # accepted requests without an alarm that prove a correction right
 _TELLING = 8  # accepted requests that make a correction one that should have helped
 _MOST_STEPS = 10
 _AHEAD = 1.5  # times the rate at which requests do leave: the creeping goes no further ahead of a lower demand
+_UNMEASURED = 20.0  # requests per second, below which only a measurement leads
 _RECENT_SENDS = 64
 _MAX_REFUSALS = 512
 
@@ -122,7 +123,10 @@ class Ceiling:
     def _measure(self, refusal: _Moment, *, most: float) -> None:
         accepted, seconds = self._accepted(self._anchor, refusal), max(refusal.at - self._anchor.at, 1e-3)
         high = min(most, (accepted + 1) / seconds)
-        self._take(low=min(high, max(0.5, accepted - 0.5) / seconds), high=high, measured=accepted)
+        low = min(high, max(0.5, accepted - 0.5) / seconds)
+        if accepted == 0:  # nothing was measured: how long to wait is what the 429s say
+            low = high = max(_UNMEASURED, low)
+        self._take(low=low, high=high, measured=accepted)
         if accepted >= _KNOWN:
             self._anchor = refusal
 
