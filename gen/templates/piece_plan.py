@@ -68,7 +68,7 @@ class Plan:
         self.section.clear()
 
 
-_Mold = tuple[str | int, ...]  # texts, and the positions of messages whose words come in between
+_Mold = str | tuple[str | int, ...]  # texts, and the positions of messages whose words come in between
 
 
 class _Molded(NamedTuple):
@@ -117,8 +117,9 @@ def form_of(parts: Sequence[Part], encode: Callable[[Sequence[Piece]], Sequence[
 
 
 def _mold(text: str) -> _Mold:
-    return tuple(int(found) if place % 2 else found for place, found in enumerate(MARKER.split(text)) if found)
+    parts = tuple(int(found) if place % 2 else found for place, found in enumerate(MARKER.split(text)) if found)
+    return parts if any(isinstance(part, int) for part in parts) else text
 
 
 def _filled(mold: _Mold, contents: Sequence[str]) -> str:
-    return "".join([part if isinstance(part, str) else contents[part] for part in mold])
+    return mold if isinstance(mold, str) else "".join([part if isinstance(part, str) else contents[part] for part in mold])

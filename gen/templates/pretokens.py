@@ -22,6 +22,7 @@ from typing import Any
 from tokenizers import Tokenizer as Backend
 
 from gen.templates.ascii_split import Split, ascii_split, ends_in_bytes
+from gen.templates.token_texts import TokenTexts, token_texts
 
 MAX_KNOWN = 300_000  # pre-tokens remembered, some 60 MB; then the memory begins anew
 LONGEST_KNOWN = 64  # characters; a longer pre-token is hardly met again
@@ -104,8 +105,8 @@ class Pretokens:
     """The memory of one tokenizer. Open it with `open_pretokens`."""
 
     _split: Split
-    _added: re.Pattern[str]
-    _added_ascii: re.Pattern[str]
+    _added: TokenTexts
+    _added_ascii: TokenTexts
     _known: _Known
 
     def encode(self, texts: Sequence[str]) -> list[bytes | None]:
@@ -143,8 +144,8 @@ class Pretokens:
 
     def _words(self, text: str) -> list[str] | None:
         if text.isascii():
-            return None if self._added_ascii.search(text) else self._split(text)
-        if self._added.search(text):
+            return None if self._added_ascii.within(text) else self._split(text)
+        if self._added.within(text):
             return None
         words: list[str] = []
         for place, part in enumerate(_FOREIGN.split(text)):
@@ -162,12 +163,8 @@ def open_pretokens(backend: Backend, added: Iterable[str]) -> Pretokens | None:
         return None
     texts = list(added)
     known = _Known(backend, byte_level=ends_in_bytes(described[1]))
-    pretokens = Pretokens(split, _any_of(texts), _any_of(text for text in texts if text.isascii()), known)
+    pretokens = Pretokens(split, token_texts(texts), token_texts(text for text in texts if text.isascii()), known)
     return pretokens if _same_ids(backend, pretokens) else None
-
-
-def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
-    return re.compile("|".join(re.escape(text) for text in texts if text) or r"(?!)")
 
 
 def _described(part: Any) -> Any:

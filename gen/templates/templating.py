@@ -29,6 +29,7 @@ from gen.templates.chat_template import NAMED, ChatTemplate, Unfit, named_templa
 from gen.templates.loss_mask import Rendered, Shape, Turn, TurnFinder, shape_of
 from gen.templates.piece_encoder import PieceEncoder
 from gen.templates.piece_plan import Form, Plan, Ready, form_of, ready
+from gen.templates.token_texts import TokenTexts, token_texts
 from gen.templates.tokenizer import ChatTokenizer, Piece, Special, load_tokenizer
 from gen.types import EMPTY, Message, Sample
 
@@ -82,7 +83,7 @@ class Templating:
     special_tokens: SpecialTokens
     added_text: str
     _finder: TurnFinder = field(repr=False, compare=False)
-    _control: re.Pattern[str] = field(repr=False, compare=False)
+    _control: TokenTexts = field(repr=False, compare=False)
     _plain_markers: tuple[str, ...] = field(repr=False, compare=False)
     _turn_ends: frozenset[str] = field(repr=False, compare=False)
     _encoder: PieceEncoder = field(repr=False, compare=False)
@@ -164,7 +165,7 @@ class Templating:
             return Unfit("special_token_in_text", refused)
         if isinstance(rendered, Unfit):
             return rendered
-        quoted = frozenset([self.tokenizer.specials[found].id for message in messages for found in self._control.findall(message.content)])
+        quoted = frozenset([self.tokenizer.specials[text].id for message in messages for text in self._control.named(message.content)])
         if isinstance(rendered, Rendered):
             return self._planned(rendered, quoted)
         return Plan(quoted, rendered.parts(contents or ()))
@@ -226,11 +227,13 @@ class Templating:
 
     def _refused(self, messages: Sequence[Message]) -> str:
         """Why these messages' texts cannot be kept from speaking as the template does; empty when they can."""
+        if not self._plain_markers and self.special_tokens == "as_text":
+            return ""
         for position, message in enumerate(messages):
             plain = next((marker for marker in self._plain_markers if marker in message.content), "")
             if plain:
                 return f"message {position + 1} holds {plain!r}, which this template writes as plain text: it cannot be told apart"
-            found = self._control.search(message.content) if self.special_tokens == "refuse" else None
+            found = self._control.named(message.content) if self.special_tokens == "refuse" else None
             if found:
                 return f"message {position + 1} holds {found[0]!r}"
             foreign = self.foreign_tokens([message]) if self.special_tokens == "refuse" else None
@@ -292,7 +295,7 @@ def open_templating(
     loaded = loaded.with_control(
         text for text, special in loaded.specials.items() if not special.control and text in written and not _BLOCK_TAG.match(text)
     )
-    control = _alternation(text for text, special in loaded.specials.items() if special.control)
+    control = token_texts(text for text, special in loaded.specials.items() if special.control)
     split = [[_split(literal, control, loaded) for literal in shape] for shape in literals]
     plain = {
         found for shape in split for items in shape for item in items if isinstance(item, str) for found in _PLAIN_MARKER.findall(item)
@@ -334,15 +337,10 @@ def _without_tokens(missing: Sequence[str], tokenizer: ChatTokenizer, name: str)
     )
 
 
-def _alternation(texts: Iterable[str]) -> re.Pattern[str]:
-    """Any of `texts`, the longest first as tokenizers do; a pattern that never matches when there are none."""
-    return re.compile("|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True) if text) or r"(?!)")
-
-
-def _split(literal: str, control: re.Pattern[str], tokenizer: ChatTokenizer) -> Items:
+def _split(literal: str, control: TokenTexts, tokenizer: ChatTokenizer) -> Items:
     items: list[str | Special] = []
     at = 0
-    for found in control.finditer(literal):
+    for found in control.pattern.finditer(literal):
         items.extend([literal[at : found.start()]] if found.start() > at else [])
         items.append(tokenizer.specials[found[0]])
         at = found.end()
