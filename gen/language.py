@@ -24,6 +24,7 @@ SURE = 0.6  # confidence of the model from which its word is taken for a passage
 _CAP = 8_000
 _PASSAGES = 6  # spread over the text, each identified by itself
 _PASSAGE_LETTERS = 40  # a shorter passage is too little to contradict the others
+_SYMBOLS_OF_PROSE = 2
 _SYMBOLS_IN_CODE = 0.06  # share of brackets, operators and the like from which a line is code: prose has under .02
 _WORDS_OF_SENTENCE = 4
 
@@ -197,8 +198,8 @@ def _without(text: str, finders: list[Finder]) -> str:
 
 def _without_code(text: str) -> str:
     """The lines that are no code; between lines of code also no stub such as `return False` is taken for a sentence."""
-    lines = [line for line in text.split("\n") if line.strip()]
-    left = [line for line in lines if not _is_code(line)]
+    lines = [line for line in text.split("\n") if line and not line.isspace()]
+    left = [line for line in lines if not _is_code(line)] if len(_SYMBOL.findall(text)) > _SYMBOLS_OF_PROSE else lines
     if 3 * (len(lines) - len(left)) >= len(lines):
         left = [line for line in left if line.count(" ") >= _WORDS_OF_SENTENCE and not line.startswith((" ", "\t"))]
     return "\n".join(left)
@@ -206,7 +207,7 @@ def _without_code(text: str) -> str:
 
 def _is_code(line: str) -> bool:
     symbols = len(_SYMBOL.findall(line))
-    return symbols > 2 and symbols > _SYMBOLS_IN_CODE * len(line)
+    return symbols > _SYMBOLS_OF_PROSE and symbols > _SYMBOLS_IN_CODE * len(line)
 
 
 def _has_letters(text: str, enough: int) -> bool:

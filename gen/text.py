@@ -50,6 +50,7 @@ _CODE_LINE = re.compile(
 _ASSIGNMENT = re.compile(r"[$@]?[\w.\[\]'\"$>-]{1,80}\s{0,20}(?:[-+*/|&%:.]?=|<-|:=|=>|\+\+|--)(?!=)\s{0,20}\S")
 _ASSIGNMENT_MARKS = ("=", "<-", "++", "--")
 _CALL = re.compile(r"[\w.:$>-]{1,80}\([^)]{0,200}\)[;:{]?$")
+_CALL_ENDS = (")", ");", "):", "){")
 _CODE_END = re.compile(r"(?:[;{]|\)\s{0,4}\{|\);|=>|&&|\|\||\\)$")
 
 
@@ -240,7 +241,8 @@ def is_code_line(line: str) -> bool:
     (True, False)
     """
     cut = line[:400]
-    if _CODE_LINE.match(cut) or ("(" in cut and _CALL.match(cut)):
+    is_sentence = cut[:1].isupper() and cut[1:2].islower() and not cut.startswith("String")  # no keyword is written like that
+    if (not is_sentence and _CODE_LINE.match(cut)) or (cut.endswith(_CALL_ENDS) and _CALL.match(cut)):
         return True
     if any(map(cut.__contains__, _ASSIGNMENT_MARKS)) and _ASSIGNMENT.match(cut):
         return True

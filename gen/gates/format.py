@@ -136,6 +136,8 @@ class Format:
 
 def _token(text: str) -> str:
     body = capped(text)
+    if "<" not in body and "[" not in body:
+        return ""
     found = _TOKEN.search(body) if any(map(body.__contains__, _TOKEN_MARKS)) else None
     return found[0].strip()[:40] if found else ""
 

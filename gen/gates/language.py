@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -67,8 +68,12 @@ class Language:
         return kept("language")
 
     def _wanted(self) -> frozenset[str]:
-        codes = (self.language,) if isinstance(self.language, str) else self.language
-        return frozenset("nb" if code in ("no", "nn") else code for code in codes)
+        return _settled((self.language,) if isinstance(self.language, str) else tuple(self.language))
+
+
+@lru_cache(maxsize=64)
+def _settled(codes: tuple[str, ...]) -> frozenset[str]:
+    return frozenset("nb" if code in ("no", "nn") else code for code in codes)
 
 
 class _Objection(NamedTuple):
@@ -97,8 +102,10 @@ def _objection(text: str, wanted: frozenset[str]) -> _Objection | None:
         return None
     if confidence >= SURE:
         return _Objection("wrong_language", code)
+    if _too_little(text, wanted):
+        return None
     other, letters = second_opinion(text), _letters(text)
-    if other in wanted or _too_little(text, wanted) or (letters < _FEW_LETTERS and other != code):
+    if other in wanted or (letters < _FEW_LETTERS and other != code):
         return None
     return _Objection("wrong_language", code, math.inf if other == code else letters)
 
