@@ -31,16 +31,26 @@ class ExactDup:
     _seen: dict[int, str] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def check(self, sample: Sample) -> Verdict:
-        earlier = self._seen.get(self._digest(sample))
+        return self._verdict(_digest(part(sample, self.on)))
+
+    def remember(self, sample: Sample) -> None:
+        self._seen.setdefault(_digest(part(sample, self.on)), sample.id)
+
+    def fingerprint(self, sample: Sample) -> bytes:
+        """The digest of the normalised text."""
+        return _digest(part(sample, self.on)).to_bytes(8, "little")
+
+    def check_fingerprint(self, fingerprint: bytes) -> Verdict:
+        return self._verdict(int.from_bytes(fingerprint, "little"))
+
+    def remember_fingerprint(self, fingerprint: bytes, sample_id: str) -> None:
+        self._seen.setdefault(int.from_bytes(fingerprint, "little"), sample_id)
+
+    def _verdict(self, digest: int) -> Verdict:
+        earlier = self._seen.get(digest)
         if earlier is None:
             return kept("exact_dup")
         return rejected("exact_dup", "exact_duplicate", f"same text as {earlier} (similarity 1.00)")
-
-    def remember(self, sample: Sample) -> None:
-        self._seen.setdefault(self._digest(sample), sample.id)
-
-    def _digest(self, sample: Sample) -> int:
-        return _digest(part(sample, self.on))
 
 
 @lru_cache(maxsize=4)  # what is checked is remembered next

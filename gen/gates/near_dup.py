@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+import numpy as np
+
 from gen.bounds import to_try
-from gen.likeness.minhash import BANDS, ROWS, Index, Scheme
-from gen.likeness.same_task import may_be_same, read, similarity, unpack
+from gen.likeness.minhash import BANDS, ROWS, Index, Scheme, Sketch
+from gen.likeness.same_task import Reading, may_be_same, read, similarity, unpack
 from gen.turns import On, part
 from gen.types import Sample, Verdict, kept, rejected
 
 _LEEWAY = 0.8  # of the threshold: slips of the pen lower the overlap of the sets, the verification forgives them
 _MOST_VERIFIED = 64  # candidates with the same figures, the most alike first
 _read = lru_cache(maxsize=4)(read)  # what is checked is remembered next
+_FACTS = struct.Struct("<q")
 _unpacked = lru_cache(maxsize=512)(unpack)  # texts of one template are each other's candidates again and again
 
 
@@ -54,19 +59,47 @@ class NearDup:
 
     def check(self, sample: Sample) -> Verdict:
         reading = _read(part(sample, self.on))
-        for position, _ in self._index.alike(reading.content, self.threshold * _LEEWAY, reading.facts, most=_MOST_VERIFIED):
-            other = _unpacked(self._readings[position])
-            share = similarity(reading, other) if may_be_same(reading, other) else 0.0
+        return self._verdict(self._index.sketch(reading.content, reading.facts), reading.facts, lambda: reading)
+
+    def remember(self, sample: Sample) -> None:
+        reading = _read(part(sample, self.on))
+        self._add(self._index.sketch(reading.content, reading.facts), reading.facts, reading.pack(), sample.id)
+
+    def fingerprint(self, sample: Sample) -> bytes:
+        """The reading's facts (8 bytes), signature (2 bytes a hash function), bucket keys (4 bytes a band) and its packed form."""
+        reading = _read(part(sample, self.on))
+        facts = reading.facts
+        signature, keys = self._index.sketch(reading.content, facts)
+        return b"".join((_FACTS.pack(facts), signature.tobytes(), keys.tobytes(), reading.pack()))
+
+    def check_fingerprint(self, fingerprint: bytes) -> Verdict:
+        facts, sketch, packed = self._opened(fingerprint)
+        return self._verdict(sketch, facts, lambda: _unpacked(packed))
+
+    def remember_fingerprint(self, fingerprint: bytes, sample_id: str) -> None:
+        facts, sketch, packed = self._opened(fingerprint)
+        self._add(sketch, facts, packed, sample_id)
+
+    def _verdict(self, sketch: Sketch, facts: int, reading: Callable[[], Reading]) -> Verdict:
+        for position, _ in self._index.alike_sketch(sketch, self.threshold * _LEEWAY, facts, most=_MOST_VERIFIED):
+            one, other = reading(), _unpacked(self._readings[position])
+            share = similarity(one, other) if may_be_same(one, other) else 0.0
             if share >= self.threshold:
                 detail = f"same task as {self._ids[position]} (similarity {share:.2f}, threshold {self.threshold:g})"
                 return rejected("near_dup", "near_duplicate", detail)
         return kept("near_dup")
 
-    def remember(self, sample: Sample) -> None:
-        reading = _read(part(sample, self.on))
-        self._index.add(reading.content, reading.facts)
-        self._ids.append(sample.id)
-        self._readings.append(reading.pack())
+    def _add(self, sketch: Sketch, facts: int, packed: bytes, sample_id: str) -> None:
+        self._index.add_sketch(sketch, facts)
+        self._ids.append(sample_id)
+        self._readings.append(packed)
+
+    def _opened(self, fingerprint: bytes) -> tuple[int, Sketch, bytes]:
+        keys_at = _FACTS.size + 2 * self.bands * self.rows
+        packed_at = keys_at + 4 * self.bands
+        signature = np.frombuffer(fingerprint, np.uint16, self.bands * self.rows, _FACTS.size)
+        keys = np.frombuffer(fingerprint, np.uint32, self.bands, keys_at)
+        return _FACTS.unpack_from(fingerprint)[0], (signature, keys), fingerprint[packed_at:]
 
 
 PLUGIN = NearDup

@@ -43,6 +43,7 @@ _FUNCTION_WORDS = frozenset(
 )
 
 Positions = NDArray[np.int64]
+Sketch = tuple[NDArray[np.uint16], NDArray[np.uint32]]  # of one set: the lower 16 bits of its signature, and its bucket keys
 
 
 def content_words(text: str) -> frozenset[str]:
@@ -62,7 +63,7 @@ class Scheme:
     bands: int = BANDS
     rows: int = ROWS
 
-    def sketch(self, hashes: NDArray[np.uint64], label: int = 0) -> tuple[NDArray[np.uint16], NDArray[np.uint32]]:
+    def sketch(self, hashes: NDArray[np.uint64], label: int = 0) -> Sketch:
         """The signature (its lower 16 bits) and bucket keys of one set, as `signatures` and `keys` make them of many. The label, 64 bits,
         is mixed in, so equal keys mean the same label too."""
         factors, mixers, offsets = _functions(self.bands, self.rows)
@@ -106,7 +107,7 @@ class Index:
         self._runs: list[tuple[NDArray[np.uint32], NDArray[np.uint32]]] = []
         self._pending: list[NDArray[np.uint32]] = []
         self._length = 0
-        self._last: tuple[frozenset[str], int, tuple[NDArray[np.uint16], NDArray[np.uint32]]] | None = None  # asked for, then added
+        self._last: tuple[frozenset[str], int, Sketch] | None = None  # asked for, then added
 
     def __len__(self) -> int:
         return self._length
@@ -119,7 +120,11 @@ class Index:
 
     def add(self, words: Collection[str], label: int = 0) -> int:
         """Remember a set and return its position."""
-        signature, keys = self._sketch(words, label)
+        return self.add_sketch(self.sketch(words, label), label)
+
+    def add_sketch(self, sketch: Sketch, label: int = 0) -> int:
+        """Remember the set that the sketch with this label was made of, and return its position."""
+        signature, keys = sketch
         if self._length == len(self._signatures):
             self._signatures = np.resize(self._signatures, (self._length * 3 // 2, self._signatures.shape[1]))
             self._labels = np.resize(self._labels, self._length * 3 // 2)
@@ -134,7 +139,11 @@ class Index:
     def alike(self, words: Collection[str], at_least: float, label: int = 0, *, most: int | None = None) -> list[tuple[int, float]]:
         """Positions of the label's sets whose estimated Jaccard similarity is `at_least`, with the estimate, the most alike first; no more
         than `most` of them."""
-        signature, keys = self._sketch(words, label)
+        return self.alike_sketch(self.sketch(words, label), at_least, label, most=most)
+
+    def alike_sketch(self, sketch: Sketch, at_least: float, label: int = 0, *, most: int | None = None) -> list[tuple[int, float]]:
+        """What `alike` says of the set that the sketch with this label was made of."""
+        signature, keys = sketch
         sorted_in = self._length - len(self._pending)
         newest = np.flatnonzero(self._labels[sorted_in : self._length] == label) + sorted_in
         found = [held for run in self._runs for held in _in_buckets(run, keys)]
@@ -150,7 +159,8 @@ class Index:
         alike = alike[np.argsort(len(signature) - matches[alike], kind="stable")][:most]
         return list(zip(candidates[alike].tolist(), (matches[alike] / len(signature)).tolist(), strict=True))
 
-    def _sketch(self, words: Collection[str], label: int) -> tuple[NDArray[np.uint16], NDArray[np.uint32]]:
+    def sketch(self, words: Collection[str], label: int = 0) -> Sketch:
+        """A set's signature and bucket keys, which any index of this scheme takes in the set's place."""
         if self._last is None or self._last[0] is not words or self._last[1] != label:
             sketch = self._scheme.sketch(np.fromiter(map(_word_hash, words), np.uint64, len(words)), label)
             if not isinstance(words, frozenset):  # the caller may change it
