@@ -5,9 +5,12 @@ from __future__ import annotations
 import doctest
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gen import language
 
@@ -83,3 +86,15 @@ def test_accuracy_over_42_languages(shared_data: Path) -> None:
         rows = [row for row in map(json.loads, lines) if row["lang"] not in ("mixed", "und")][::3]
     right = sum(language.detect(row["text"])[0] == row["lang"] for row in rows)
     assert right / len(rows) >= 0.94
+
+
+COMBINED = re.compile(
+    r"`[^`\n]{1,300}`|(?:https?://|www\.)\S{1,500}|[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64}|</?[a-zA-Z][^<>\n]{0,200}>"
+    r"|\b\w{1,40}\([^()\n]{1,200}\)"
+)
+
+
+@given(st.lists(st.sampled_from("foo( f( (x) ) `a` ` http:// www. a@b.co @ <b> < > f(<i>) é( _ a . \n".split(" ")), max_size=20))
+def test_noise_is_left_out_from_left_to_right_as_one_pattern_would(pieces: list[str]) -> None:
+    for written in ("".join(pieces), " ".join(pieces)):
+        assert language._without(written, [find for _, find in language._NOISE]) == COMBINED.sub(" ", written)

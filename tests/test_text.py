@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import re
 
 import pytest
 from hypothesis import given
@@ -134,3 +135,22 @@ def test_two_hundred_thousand_combining_marks_are_normalised_in_no_time() -> Non
     marks = "e" + "\u0301\u0327" * 100_000
     assert len(text.normalise(marks)) > 100_000
     assert len(text.words(marks)) > 0
+
+
+@given(st.text(st.sampled_from("abZ09_'- .\n"), max_size=200))
+def test_words_of_ascii_are_what_the_pattern_finds(written: str) -> None:
+    assert list(text.words(written)) == re.findall(r"[a-z0-9_]{1,64}(?:'[a-z]{1,8})?", written.lower())
+
+
+def test_a_very_long_word_counts_by_pieces() -> None:
+    assert text.words("a" * 70 + " b") == ("a" * 64, "a" * 6, "b")
+
+
+@pytest.mark.parametrize(("written", "letters"), [("", 0), ("a1 B-", 2), ("été 東京 9", 5)])
+def test_letters_are_counted_in_any_script(written: str, letters: int) -> None:
+    assert text.count_letters(written) == letters
+
+
+@pytest.mark.parametrize(("written", "longest"), [("", 0), (" \n", 0), ("a bcd\u2003ef", 3)])
+def test_the_longest_run_without_white_space(written: str, longest: int) -> None:
+    assert text.longest_run(written) == longest

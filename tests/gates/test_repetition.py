@@ -69,3 +69,8 @@ def test_tolerance_loosens_the_n_gram_rules() -> None:
 def test_senseless_options_are_an_error_of_the_recipe(options: dict[str, Any]) -> None:
     with pytest.raises(RecipeError):
         build("gates", "repetition", options)
+
+
+@pytest.mark.parametrize("offset", range(5))
+def test_sixteen_of_one_character_are_found_wherever_they_begin(offset: int) -> None:
+    assert reason("x" + "ab" * 3 + "." * offset + "z" * 16 + " and on.") == "repeated_characters"

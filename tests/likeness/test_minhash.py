@@ -144,3 +144,14 @@ def test_only_sets_of_the_label_asked_for_are_alike() -> None:
     index.add({"square", "root"}, -81)
     assert index.alike({"square", "root"}, 0.9, -81) == [(1, 1.0)]
     assert index.alike({"square", "root"}, 0.9) == []
+
+
+@pytest.mark.parametrize("scheme", [Scheme(), Scheme(3, 2)])
+def test_the_sketch_of_one_set_is_its_signature_and_keys_among_many(scheme: Scheme) -> None:
+    hashes = np.arange(1, 41, dtype=np.uint64) ** np.uint64(7)
+    signatures = scheme.signatures(hashes, np.array([0, 15], np.int64))
+    for number, part in enumerate((hashes[:15], hashes[15:])):
+        signature, keys = scheme.sketch(part)
+        assert signature.tolist() == signatures.astype(np.uint16)[number].tolist()
+        assert keys.tolist() == scheme.keys(signatures)[number].tolist()
+    assert set(scheme.sketch(hashes, -1)[1].tolist()).isdisjoint(scheme.sketch(hashes, 5)[1].tolist())

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gen.likeness import same_task as same_task_module
 from gen.likeness.same_task import MAX_CHARS, may_be_same, read, same_task, similarity, unpack
 
 POEM = "Write a short poem about the harbour of Lisbon in winter, in two stanzas."
@@ -127,3 +128,14 @@ def test_the_cheap_question_agrees_on_real_pairs(shared_data: Path) -> None:
 def test_two_different_letters_are_no_slip_of_the_pen() -> None:
     assert not same_task("Describe vitamin A.", "Describe vitamin B.")
     assert similarity(read("A"), read("B")) == similarity(read("B"), read("A")) == 0.0
+
+
+PIECES = "Find xyz 12 - + = <= ( ) 3,000 2.5 -5 7-3 x=two well-known a' don't C++ Éa İ ! ' , a- 1 z".split(" ")
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12))
+def test_a_sentence_read_piece_by_piece_says_what_it_says_as_a_whole(pieces: list[str]) -> None:
+    sentence = " ".join(pieces)
+    whole, said = same_task_module._tokenised(sentence), same_task_module._said(sentence)
+    assert (said.words, said.figures) == (whole.words, whole.figures)
+    assert said.names == whole.names[whole.capital_first :]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gen.patterns import refusals
 from gen.patterns.refusals import REFUSED_FROM, goes_on, refusal_weight
 
 
@@ -82,3 +83,22 @@ def test_answers_weigh_too_little(text: str) -> None:
 def test_going_on_means_steps_or_length() -> None:
     assert goes_on("I can't say that. But you may:\n1. Wait.\n2. Call.")
     assert not goes_on("I can't say that.")
+
+
+def alternatives(pattern: str) -> list[str]:
+    """The alternatives of a pattern, those inside brackets left together."""
+    found, depth = [""], 0
+    for character in pattern:
+        depth += (character == "(") - (character == ")")
+        if character == "|" and depth == 0:
+            found.append("")
+        else:
+            found[-1] += character
+    return found
+
+
+def test_every_trigger_holds_one_of_the_parts_that_are_looked_for_first() -> None:
+    for alternative in alternatives(refusals._TRIGGER.pattern):
+        assert any(part in alternative for part in refusals._TRIGGER_PARTS), alternative
+    for alternative in alternatives(refusals._OTHER_TRIGGER.pattern):
+        assert not alternative.isascii() or any(part in alternative for part in refusals._OTHER_ASCII_PARTS), alternative
