@@ -85,6 +85,7 @@ FORMATS: dict[str, tuple[Any, str]] = {
     "preference": (pairs(scores=True, tools=True), "preference"),
     "preference_implicit": (pairs(tools=True), "preference"),
     "preference_text": (pairs(plain=True), "preference"),
+    "preference_sharegpt": (pairs(), "preference"),
     "openai_preference": (pairs(tools=True), ""),
     "kto": (st.builds(lambda one, label: Sample("x", one.messages, tools=one.tools, label=label), chats(tools=True), st.booleans()), ""),
 }

@@ -19,6 +19,7 @@ from gen.exporters.openai import OpenAI
 from gen.exporters.openai_preference import OpenAIPreferences
 from gen.exporters.preference import Preferences
 from gen.exporters.preference_implicit import PreferencesImplicit
+from gen.exporters.preference_sharegpt import PreferencesShareGPT
 from gen.exporters.preference_text import PreferencesText
 from gen.exporters.prompt_completion import PromptCompletion
 from gen.exporters.prompt_completion_text import PromptCompletionText
@@ -34,6 +35,7 @@ WIDE_FORMATS = {"chatml": ChatML(), "openai": OpenAI(), "axolotl": Axolotl(), "p
 PAIR_FORMATS = {
     "preference_implicit": PreferencesImplicit(),
     "preference_text": PreferencesText(),
+    "preference_sharegpt": PreferencesShareGPT(),
     "openai_preference": OpenAIPreferences(),
     "kto": KTO(),
 }
@@ -184,6 +186,9 @@ PAIR = Preference("x", (Message("user", "Hi"),), TWICE[:1], TWICE[1:], None, Non
         (PreferencesText(), replace(PAIR, prompt=SAMPLES[2].messages[:3]), "not_plain"),
         (PreferencesText(), replace(PAIR, tools="[1]"), "not_plain"),
         (OpenAIPreferences(), replace(PAIR, chosen=TWICE), "several_answers"),
+        (PreferencesShareGPT(), replace(PAIR, chosen=TWICE), "several_answers"),
+        (PreferencesShareGPT(), replace(PAIR, prompt=SAMPLES[2].messages), "not_alternating"),
+        (PreferencesShareGPT(), replace(PAIR, tools="[1]"), "has_tools"),
         (KTO(), SAMPLES[0], "no_pair"),
         (KTO(), replace(talk("x", "user:Hi"), label=True), "no_reply"),
         (ChatML(), Sample("x", (Message("assistant", "", (ToolCall("a", "\ud800"),)),)), "lone_surrogate"),
