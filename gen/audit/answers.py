@@ -50,19 +50,24 @@ class Answers:
 
     def add(self, place: Place, sample: Sample) -> Contradiction | None:
         """Remember a record's answer; the first earlier one that it contradicts."""
-        asked = part(sample, "instruction")
-        question = normalise(f"{sample.first('system')}\n{asked}").rstrip("?!. ")
+        question = question_digest(sample)
         if not question:
             return None
-        said = stance(asked, sample.last("assistant"))
-        digest = hashlib.blake2b(question.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        seen = self._seen.setdefault(int.from_bytes(digest), [])
+        said = stance(part(sample, "instruction"), sample.last("assistant"))
+        seen = self._seen.setdefault(question, [])
         for other, before in seen:
             if kind := contradict(before, said):
                 return Contradiction(kind, other, place)
         if len(seen) < _PER_QUESTION and all(before != said for _, before in seen):
             seen.append((place, said))
         return None
+
+
+def question_digest(sample: Sample) -> int:
+    """64 bits that tell questions apart, blind to case, white space and final marks; what the system says belongs to the question. 0 where
+    nothing is asked."""
+    question = normalise(f"{sample.first('system')}\n{part(sample, 'instruction')}").rstrip("?!. ")
+    return int.from_bytes(hashlib.blake2b(question.encode("utf-8", "surrogatepass"), digest_size=8).digest()) if question else 0
 
 
 def stance(question: str, answer: str) -> Stance:

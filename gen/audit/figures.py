@@ -62,7 +62,7 @@ def figures(audit: Audit) -> dict[str, Any]:
         },
         "contradictions": [
             {"kind": one.kind, "first": place_text(one.first, audit.targets), "second": place_text(one.second, audit.targets)}
-            for one in survey.contradictions
+            for one in audit.contradictions.named
         ],
         "turns": {str(turns): count for turns, count in sorted(survey.turns.items())},
         "roles": dict(survey.roles.most_common(_OPENINGS)),

@@ -128,10 +128,10 @@ def _leaks(audit: Audit) -> Iterator[Finding]:
 
 
 def _answers(audit: Audit) -> Iterator[Finding]:
-    if audit.survey.contradicting:
-        places = tuple(one.second for one in audit.survey.contradictions)
-        text = f"answers that contradict an earlier one to the same question, in number or in yes and no: {audit.survey.contradicting:,}"
-        yield Finding("contradictions", False, audit.survey.contradicting, audit.records, text, places, "a person has to read both")
+    if audit.contradictions.count:
+        places = tuple(one.second for one in audit.contradictions.named)
+        text = f"answers that contradict an earlier one to the same question, in number or in yes and no: {audit.contradictions.count:,}"
+        yield Finding("contradictions", False, audit.contradictions.count, audit.records, text, places, "a person has to read both")
 
 
 def _notes(audit: Audit) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from math import log10
 import numpy as np
 from numpy.typing import NDArray
 
+from gen.audit.contradictions import Contradictions, find_contradictions
 from gen.audit.duplicates import Duplicates, find_duplicates
 from gen.audit.survey import MAX_VALUES, Survey, Surveyor
 from gen.audit.targets import Place, Target
@@ -85,6 +86,7 @@ class Audit:
     bins: tuple[tuple[int, int, int], ...]
     outliers: tuple[Outliers, ...]
     balances: tuple[Balance, ...]
+    contradictions: Contradictions
 
     @property
     def records(self) -> int:
@@ -106,13 +108,15 @@ def audit(
     *,
     tokenizer_name: str = "",
     max_length: int = 0,
+    processes: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Audit:
-    """Read the files once and take every figure. About 100 bytes of memory a record, 500 more for its duplicates.
+    """Read the files and take every figure, and once more where a question stands twice. Some 350 bytes of memory a record. `processes`
+    scan them; None leaves it to their number and the machine's.
 
     Raises InputError when a file cannot be read or none of them holds a record.
     """
-    surveyor = Surveyor(targets, templating, progress)
+    surveyor = Surveyor(targets, templating, progress, processes)
     survey = surveyor.survey
     duplicates = find_duplicates(surveyor.prompts(), survey)
     for target, count, lines in zip(targets, survey.records, survey.unreadable, strict=True):
@@ -140,6 +144,7 @@ def audit(
             one for side, lengths in (("prompt", prompts), ("reply", replies)) if (one := _outliers(survey, side, lengths)).count
         ),
         balances=tuple(_balance(name, values) for name, values in survey.fields.items() if 1 < len(values) <= MAX_VALUES),
+        contradictions=find_contradictions(survey),
     )
 
 

@@ -166,11 +166,11 @@ def _leaks(audit: Audit, said: Mapping[Place, Said]) -> Card:
 def _contradictions(audit: Audit, said: Mapping[Place, Said]) -> Card:
     rows = [
         (f"{place_text(place, audit.targets)} ({one.kind})", cut(said[place].prompt, _CELL), cut(said[place].reply, _CELL))
-        for one in audit.survey.contradictions[:CONTRADICTIONS_SHOWN]
+        for one in audit.contradictions.named[:CONTRADICTIONS_SHOWN]
         for place in (one.first, one.second)
         if place in said
     ]
-    count = audit.survey.contradicting
+    count = audit.contradictions.count
     caption = (
         f"{count:,} answers differ from an earlier one to the same question, in number or in yes and no. Read both." if count else "None."
     )

@@ -1,4 +1,7 @@
-"""One pass over the files: every figure that needs a record's text is taken here, and no text is kept."""
+"""One pass over the files: every figure that needs a record's text is taken here, and no text is kept.
+
+A record leaves some 50 bytes: its place, lengths and two digests, by which copies and questions asked twice are found afterwards.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,17 @@ import hashlib
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import islice
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from gen import plugins
-from gen.audit.answers import Answers, Contradiction
+from gen.audit.answers import question_digest
+from gen.audit.preferences import LabelTally, PairTally
+from gen.audit.scanning import Scanned, scanned
 from gen.audit.targets import Place, Target
 from gen.containers import is_hub
-from gen.language import detect
 from gen.records import Record, Unreadable, read_records
 from gen.simulated import of_simulated_run
 from gen.templates.chat_template import Unfit
@@ -27,14 +32,12 @@ LABEL_FIELDS = ("topic", "label", "category", "class", "intent", "domain", "sour
 MAX_VALUES = 500  # of one field: with more it is free text, no label
 PLACES_KEPT = 100  # of one finding
 _TOKENS_AROUND = 4  # control tokens and the role that a chat template writes around a message, as in ChatML
-_CHUNK = 256
 _OPENING_WORDS = 3
 _OPENING_CHARS = 200
-_OPENINGS_KEPT = 200_000  # different ones; beyond, those met once are forgotten
+_OPENINGS_KEPT = 50_000  # different ones; beyond, those met once are forgotten
+_ROLES_KEPT = 1_000  # different orders of roles; beyond, what a file calls them is counted as other
 _LONGEST_VALUE = 80
 _ROLE_REASONS = frozenset({"system_not_first", "no_user_turn", "roles_do_not_alternate", "last_not_assistant"})
-_SCANS = ("refusal", "pii", "secrets", "safety")
-_GIVEN_AWAY = ("pii", "secrets")  # what a rejected answer must not hold either
 _EMPTY_REASON = "empty_content"
 
 
@@ -55,8 +58,10 @@ class Tally:
 
 @dataclass(slots=True)
 class Survey:
-    """What the pass found. `records` and `unreadable` (by reason) are per file; arrays hold one number per record in reading order,
-    `prompted` the positions of records with a prompt; `repeats` counts the copies that a mix made on purpose: no duplicates."""
+    """What the pass found. `records` and `unreadable` (by reason) are per file. Arrays hold one number per record in reading order:
+    `prompted` the positions of records with a prompt, `conversations` and `questions` digests, 0 where there is nothing to compare,
+    `unwanted` whether it is an answer that a KTO file labels so. `pairs` and `labels` are what preferences show; `repeats` counts the
+    copies that a mix made on purpose: no duplicates."""
 
     targets: Sequence[Target]
     records: list[int]
@@ -74,8 +79,11 @@ class Survey:
     fields: dict[str, Counter[str]] = field(default_factory=dict)
     prompt_openings: Counter[str] = field(default_factory=Counter)
     reply_openings: Counter[str] = field(default_factory=Counter)
-    contradictions: list[Contradiction] = field(default_factory=list)
-    contradicting: int = 0
+    conversations: array[int] = field(default_factory=lambda: array("Q"))
+    questions: array[int] = field(default_factory=lambda: array("Q"))
+    unwanted: array[int] = field(default_factory=lambda: array("B"))
+    pairs: PairTally = field(default_factory=PairTally)
+    labels: LabelTally = field(default_factory=LabelTally)
     simulated: int = 0
     repeats: int = 0
 
@@ -91,14 +99,13 @@ class Survey:
 class Surveyor:
     """Goes through the files; `survey` is complete once `prompts` is exhausted."""
 
-    def __init__(self, targets: Sequence[Target], templating: Templating | None, progress: Callable[[int], None]) -> None:
+    def __init__(
+        self, targets: Sequence[Target], templating: Templating | None, progress: Callable[[int], None], processes: int | None = None
+    ) -> None:
         self.survey = Survey(targets, [0] * len(targets), [Counter() for _ in targets])
-        self._templating, self._progress = templating, progress
+        self._templating, self._progress, self._processes = templating, progress, processes
         self._schema = plugins.build("gates", "schema", {})
-        self._scans = [(name, plugins.build("gates", name, {})) for name in _SCANS]
         self._simulated = [not is_hub(target.path) and of_simulated_run(target.path) for target in targets]
-        self._answers = Answers()
-        self._whole: set[int] = set()
 
     def prompts(self) -> Iterator[str]:
         """What each record asks, where it asks anything, one by one: near-duplicates are looked for in them while they are read.
@@ -106,12 +113,13 @@ class Surveyor:
         Raises InputError when a file cannot be read.
         """
         for number, target in enumerate(self.survey.targets):
-            records = self._readable(number, target)
-            while chunk := list(islice(records, _CHUNK)):
-                for record, tokens in zip(chunk, self._tokens(number, chunk), strict=True):
-                    if prompt := self._add(Place(number, record.line), record, tokens):
+            for chunk in scanned(self._readable(number, target), processes=self._processes):
+                tokens = self._tokens(number, [record for record, _ in chunk])
+                for (record, seen), count in zip(chunk, tokens, strict=True):
+                    if prompt := self._add(Place(number, record.line), record, seen, count):
                         yield prompt
                 self._progress(self.survey.total)
+        self._count_copies()
 
     def _readable(self, number: int, target: Target) -> Iterator[Record]:
         for record in read_records(target.path, target.reading):
@@ -133,7 +141,7 @@ class Surveyor:
                 self.survey.found["unfit"].add(Place(number, record.line), encoded.reason)
         return estimates
 
-    def _add(self, place: Place, record: Record, tokens: int) -> str:
+    def _add(self, place: Place, record: Record, seen: Scanned, tokens: int) -> str:
         survey, sample = self.survey, record.sample
         prompt, reply = part(sample, "instruction"), sample.last("assistant")
         survey.records[place.target] += 1
@@ -143,47 +151,41 @@ class Surveyor:
         survey.reply_words.append(count_words(reply))
         survey.tokens.append(tokens)
         survey.turns[sum(message.role == "assistant" for message in sample.messages)] += 1
-        survey.roles[" ".join(message.role[:20] for message in sample.messages[:6]) + (" …" if len(sample.messages) > 6 else "")] += 1
         survey.simulated += self._simulated[place.target] or record.sample.provenance.simulated
+        self._count_roles(sample)
         self._check(place, record)
-        self._count_texts(prompt, reply)
+        for name, reason in seen.found:
+            survey.found[name].add(place, reason)
+        if seen.language:
+            survey.languages[seen.language] += 1
+        _count_opening(prompt, survey.prompt_openings)
+        _count_opening(reply, survey.reply_openings)
         self._count_fields(record)
-        if _on_purpose(record):
-            survey.repeats += 1
+        if record.pair is not None:
+            survey.pairs.add(place, record.pair)
+        if sample.label is not None:
+            survey.labels.add(label=sample.label)
+        again = _on_purpose(record)
+        survey.repeats += again
+        survey.conversations.append(0 if again else _digest(place.target, sample))
+        unwanted = sample.label is False  # a KTO file says the opposite on purpose
+        survey.unwanted.append(unwanted)
+        survey.questions.append(0 if again or unwanted else question_digest(sample))
+        if again or not prompt.strip():
             return ""
-        if self._is_copy(place.target, sample):
-            survey.found["copies"].add(place, "exact_duplicate")
-        elif contradiction := self._answers.add(place, sample):
-            survey.contradicting += 1
-            if len(survey.contradictions) < PLACES_KEPT:
-                survey.contradictions.append(contradiction)
-        if prompt.strip():
-            survey.prompted.append(survey.total - 1)
-        return prompt if prompt.strip() else ""
+        survey.prompted.append(survey.total - 1)
+        return prompt
+
+    def _count_roles(self, sample: Sample) -> None:
+        order = " ".join(message.role[:20] for message in sample.messages[:6]) + (" …" if len(sample.messages) > 6 else "")
+        roles = self.survey.roles
+        roles[order if order in roles or len(roles) < _ROLES_KEPT else "(other)"] += 1
 
     def _check(self, place: Place, record: Record) -> None:
-        sample = record.sample
-        verdict = self._schema.check(sample)
+        verdict = self._schema.check(record.sample)
         if not verdict.keep and not (record.is_text and verdict.reason in _ROLE_REASONS):
             kind = "empty" if verdict.reason == _EMPTY_REASON else "roles" if verdict.reason in _ROLE_REASONS else "structure"
             self.survey.found[kind].add(place, verdict.reason)
-        for name, gate in self._scans:
-            verdict = gate.check(sample)
-            if verdict.keep and record.pair is not None and name in _GIVEN_AWAY:
-                verdict = gate.check(replace(sample, messages=record.pair.rejected))
-            if not verdict.keep:
-                self.survey.found[name].add(place, verdict.reason)
-
-    def _count_texts(self, prompt: str, reply: str) -> None:
-        survey = self.survey
-        if reply.strip():
-            survey.languages[detect(reply)[0]] += 1
-        for text, openings in ((prompt, survey.prompt_openings), (reply, survey.reply_openings)):
-            if opening := " ".join(words(text[:_OPENING_CHARS])[:_OPENING_WORDS]):
-                openings[opening] += 1
-            if len(openings) > _OPENINGS_KEPT:
-                for rare in [one for one, count in openings.items() if count == 1]:
-                    del openings[rare]
 
     def _count_fields(self, record: Record) -> None:
         for name in LABEL_FIELDS:
@@ -193,16 +195,32 @@ class Surveyor:
                 if len(values) <= MAX_VALUES:
                     values[str(value)] += 1
 
-    def _is_copy(self, target: int, sample: Sample) -> bool:
-        """Whether the file had the same conversation before, blind to case and white space."""
-        digest = hashlib.blake2b(bytes([target]), digest_size=8)
-        for message in sample.messages:
-            digest.update(f"{message.role}\0{normalise(message.content)}\0".encode("utf-8", "surrogatepass"))
-        key = int.from_bytes(digest.digest())
-        if key in self._whole:
-            return True
-        self._whole.add(key)
-        return False
+    def _count_copies(self) -> None:
+        """Records whose conversation their file had before, by digest. A copy's answer is no other answer, so its question counts once."""
+        survey = self.survey
+        digests = np.frombuffer(survey.conversations, np.uint64)
+        _, firsts = np.unique(digests, return_index=True)
+        copied = digests != 0
+        copied[firsts] = False
+        for at in np.flatnonzero(copied).tolist():
+            survey.found["copies"].add(survey.place(at), "exact_duplicate")
+            survey.questions[at] = 0
+
+
+def _digest(target: int, sample: Sample) -> int:
+    """Tells conversations of a file apart, blind to case and white space; never 0."""
+    digest = hashlib.blake2b(bytes([target]), digest_size=8)
+    for message in sample.messages:
+        digest.update(f"{message.role}\0{normalise(message.content)}\0".encode("utf-8", "surrogatepass"))
+    return int.from_bytes(digest.digest()) or 1
+
+
+def _count_opening(text: str, openings: Counter[str]) -> None:
+    if opening := " ".join(words(text[:_OPENING_CHARS])[:_OPENING_WORDS]):
+        openings[opening] += 1
+    if len(openings) > _OPENINGS_KEPT:
+        for rare in [one for one, count in openings.items() if count == 1]:
+            del openings[rare]
 
 
 def _on_purpose(record: Record) -> bool:

@@ -25,7 +25,7 @@ class Said:
 
 def texts_behind(audit: Audit) -> Mapping[Place, Said]:
     """What the records say that the page and the terminal quote. Reads each file once more, up to the last line needed."""
-    contradictions = audit.survey.contradictions[:CONTRADICTIONS_SHOWN]
+    contradictions = audit.contradictions.named[:CONTRADICTIONS_SHOWN]
     leaks = audit.duplicates.leaks[:LEAKS_SHOWN]
     wanted = {place for one in contradictions for place in (one.first, one.second)}
     wanted |= {place for leak in leaks for place in (leak.held, leak.learnt)}

@@ -153,10 +153,10 @@ def _print_finding(console: Console, one: Finding, found: Audit) -> None:
 
 
 def _print_contradictions(console: Console, found: Audit) -> None:
-    if not found.survey.contradictions:
+    if not found.contradictions.named:
         return
     said = texts_behind(found)
-    for one in found.survey.contradictions[:_CONTRADICTIONS_NAMED]:
+    for one in found.contradictions.named[:_CONTRADICTIONS_NAMED]:
         if one.first in said and one.second in said:
             console.print(f"      {one.kind}: {_short(said[one.first].prompt)}", soft_wrap=True)
             for place in (one.first, one.second):
