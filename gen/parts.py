@@ -170,6 +170,8 @@ def _gate(recipe: Recipe, place: int, line: PluginLine, judges: Mapping[str, Any
         gate = plugins.build("gates", line.name, freeze(options))
     except RecipeError as error:
         raise recipe.error(("gates", place), error) from error
+    _check_models(recipe, ("gates", place), gate)
+    _check_embeddings(recipe, ("gates", place), gate)
     scores = bool(getattr(gate, "reads_scores", False))
     if scores:
         _check_judge(recipe, ("gates", place), gate, judges)
@@ -227,6 +229,15 @@ def _check_answers(recipe: Recipe, path: KeyPath, part: Any) -> None:
         key = next((name for name in plugins.options(type(part)) if getattr(part, name) == model), "model")
         problem = f"'{model}' is a line of provider '{line.provider}', which does not answer this: take one of {', '.join(right)}"
         raise recipe.error((*path, key), problem)
+
+
+def _check_embeddings(recipe: Recipe, path: KeyPath, gate: Any) -> None:
+    """A gate asks models for vectors and for nothing else."""
+    for model in getattr(gate, "models", ()):
+        line = recipe.config.models[model]
+        if not capabilities_of(line).embeddings or line.mode == "batch":
+            why = "is asked in batches" if line.mode == "batch" else f"({line.model} at {line.provider}) makes no embeddings"
+            raise recipe.error((*path, "model"), f"'{model}' {why}: take a live line of an embedding model")
 
 
 def _check_raw_prompts(recipe: Recipe, path: KeyPath, name: str, part: Any) -> None:

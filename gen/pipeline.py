@@ -4,10 +4,10 @@ Plan order is (turn, sequence): turn 0 of every sequence, turn 1 of every sequen
 strictly in that order, and only there a candidate meets the gates that remember (duplicates), is counted towards the goal and enters the
 sequence's pool. So the same seed gives the same outcomes whatever the latencies, and there is no round, barrier or batch.
 
-Between a reply and its turn to come out, the gates without memory look at the sample at once, and judges are asked about those still
-kept. A gate with memory is also asked early, to save the judge's call for a sample that is already a duplicate of an accepted one; what
-counts is its answer in plan order. Should it reject only then, the opinions are dropped from the record, as if they had not been asked;
-should it keep only then, they are asked for.
+Between a reply and its turn to come out, the gates without memory look at the sample at once; then those that need a vector fetched first,
+and then judges are asked about what is still kept. A gate with memory is also asked early, to save the judge's call for a sample that is
+already a duplicate of an accepted one; what counts is its answer in plan order. Should it reject only then, the opinions are dropped from
+the record, as if they had not been asked; should it keep only then, they are asked for.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gen.concurrency import together
-from gen.errors import ServiceStopped
+from gen.errors import RequestRejected, ServiceStopped
 from gen.second_chance import may_ask_again
 from gen.sequences import Sequence, SequenceSpec, plan_task
 from gen.types import (
     EMPTY,
+    Embed,
     Generate,
     Malformed,
     Outcome,
@@ -48,7 +49,7 @@ TASKS_PER_SLOT = 8
 
 @dataclass(frozen=True, slots=True)
 class NamedGate:
-    """A gate under its name. `scores` gates read judges' numbers and come after the judges; `warn` records without rejecting."""
+    """A gate under its name. `scores` gates read what judges said and come after the judges; `warn` records without rejecting."""
 
     name: str
     gate: Any
@@ -58,6 +59,16 @@ class NamedGate:
     @property
     def remembers(self) -> bool:
         return hasattr(self.gate, "remember")
+
+    @property
+    def prepares(self) -> bool:
+        """Whether something is fetched for each sample before the gate can look at it (`gen.types.Prepares`)."""
+        return hasattr(self.gate, "prepare")
+
+    @property
+    def wavers(self) -> bool:
+        """Whether a sample that it rejects now may be kept when its turn comes: such an answer spares no judge's call."""
+        return bool(getattr(self.gate, "wavers", False))
 
     def check(self, sample: Sample) -> Verdict:
         """The gate's verdict; in `warn` mode a rejection stays on record as a kept verdict with its reason."""
@@ -89,15 +100,21 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Gated:
-    """A candidate after the gates without memory: `early` holds a verdict per gate, None where it is not due yet. `judged` is the same
-    sample with the judges' scores, None where they were not asked."""
+    """A candidate after the gates without memory: `early` holds a verdict per gate, None where it is not due yet. `prepared` are the gates
+    that needed something fetched, with it; `judged` is the same sample with the judges' scores; None where nobody was asked."""
 
     item: Sample | Malformed
     early: tuple[Verdict | None, ...] = ()
+    prepared: tuple[NamedGate, ...] | None = None
     judged: Sample | None = None
 
 
 _Work = tuple[Task, "asyncio.Task[list[_Gated]]"]
+
+
+async def no_vectors(_text: str, model: str) -> list[float]:
+    """An `Embed` for a pass that asks no service."""
+    raise RequestRejected(f"'{model}' is asked for no vectors here", reason="embeddings_unsupported")
 
 
 @dataclass
@@ -106,6 +123,7 @@ class Pipeline:
 
     plan: Plan
     generate: Generate
+    embed: Embed = no_vectors
     clock: Callable[[], float] = time.monotonic
     sequences: list[Sequence] = field(init=False)
     stopped: str = ""
@@ -246,11 +264,19 @@ class Pipeline:
         early: list[Verdict | None] = []
         keep = True
         for one in self._gates:
-            verdict = None if one.scores else one.check(item)
-            keep = keep and (verdict is None or verdict.keep)
+            verdict = None if one.scores or one.prepares else one.check(item)
+            keep = keep and (verdict is None or verdict.keep or one.wavers)
             early.append(None if one.remembers else verdict)
             item = verdict.replacement if verdict and verdict.replacement else item
-        return _Gated(item, tuple(early), await self._judged(item) if keep else None)
+        if not keep:
+            return _Gated(item, tuple(early))
+        prepared = await self._prepared(item)
+        keep = all(one.check(item).keep for one in prepared)
+        return _Gated(item, tuple(early), prepared, await self._judged(item) if keep else None)
+
+    async def _prepared(self, sample: Sample) -> tuple[NamedGate, ...]:
+        """The gates that need something fetched for the sample, with it."""
+        return tuple([replace(one, gate=await one.gate.prepare(sample, self.embed)) for one in self._gates if one.prepares])
 
     async def _judged(self, sample: Sample) -> Sample:
         for judge in self.plan.judges:
@@ -282,19 +308,30 @@ class Pipeline:
         item = gated.item
         if isinstance(item, Malformed):
             return Outcome(task, item)
-        offline = [early or named.check(item) for named, early in zip(self._gates, gated.early, strict=True) if early or not named.scores]
-        if not all(verdict.keep for verdict in offline):
-            return Outcome(task, item, tuple(offline))
+        verdicts = [
+            early or named.check(item)
+            for named, early in zip(self._gates, gated.early, strict=True)
+            if early or not (named.scores or named.prepares)
+        ]
+        if not all(verdict.keep for verdict in verdicts):
+            return Outcome(task, item, tuple(verdicts))
+        prepared = await self._prepared(item) if gated.prepared is None else gated.prepared
+        verdicts += [named.check(item) for named in prepared]
+        if not all(verdict.keep for verdict in verdicts):
+            return Outcome(task, item, tuple(verdicts))
         item = gated.judged or await self._judged(item)
-        verdicts = [*offline, *(named.check(item) for named in self._gates if named.scores)]
+        verdicts += [named.check(item) for named in self._gates if named.scores]
         if room <= 0 and all(verdict.keep for verdict in verdicts):
             verdicts.append(rejected("goal", "surplus", "good, but the goal was reached"))
         outcome = Outcome(task, item, tuple(verdicts))
         if outcome.accepted:
-            for named in self._gates:
-                if named.remembers:
-                    named.gate.remember(item)
+            self._remember(item, prepared)
         return outcome
+
+    def _remember(self, sample: Sample, prepared: Iterable[NamedGate]) -> None:
+        for named in (*self._gates, *prepared):
+            if named.remembers and not named.prepares:
+                named.gate.remember(sample)
 
     # --- regenerate ---
 
@@ -304,7 +341,7 @@ class Pipeline:
         All tasks see the pool as it stands now, and their outcomes come out first in, first out, so order and content are the same
         however many run at once."""
         sequences = {(one.spec.title, one.spec.topic): one for one in self.sequences}
-        self._forget_refused()
+        await self._forget_refused()
         waiting = deque((outcome, 0) for outcome in self._to_regenerate)
         under_way: deque[tuple[tuple[int, int], int]] = deque()
         number = 0
@@ -327,17 +364,15 @@ class Pipeline:
             if not self.stopped and self._cap_reached(self.clock() - started):
                 return
 
-    def _forget_refused(self) -> None:
+    async def _forget_refused(self) -> None:
         """Gates with memory begin anew with the accepted samples that nobody rejected in review: what takes the place of a rejected one may
         resemble it."""
         pools = [one.pool.samples for one in self.sequences]
         if not self._to_regenerate or not any(sample.id in self.plan.refused for samples in pools for sample in samples):
             return
         self._gates = tuple(replace(named, gate=replace(named.gate)) if named.remembers else named for named in self.plan.gates)
-        for named in self._gates:
-            if named.remembers:
-                for sample in (sample for samples in pools for sample in samples if sample.id not in self.plan.refused):
-                    named.gate.remember(sample)
+        for sample in (sample for samples in pools for sample in samples if sample.id not in self.plan.refused):
+            self._remember(sample, await self._prepared(sample))
 
     def _reviewed(self, outcome: Outcome) -> Outcome:
         """The outcome with the verdict of the person who rejected it."""

@@ -8,7 +8,7 @@ samples of each.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,8 +18,10 @@ from gen.parts import Parts, build_parts, plan_of
 from gen.pipeline import Pipeline
 from gen.preview import stand_ins
 from gen.recipe import Recipe
+from gen.recorder import EMBED_PURPOSE
 from gen.sequences import SequenceSpec
 from gen.simulator.options import DEFAULT_FLAWS
+from gen.text import estimate_tokens
 from gen.types import Generate, Outcome, Request, Response
 
 MOST_ACCEPTED = 240  # of a recipe; a run of this size takes a few seconds
@@ -74,18 +76,25 @@ class Rehearsal:
 
 @dataclass
 class _Counter:
-    """A `Generate` that counts what comes back."""
+    """A `Generate` and an `Embed` that count what comes back."""
 
     generate: Generate
+    vectors: Callable[..., Awaitable[Sequence[Sequence[float]]]]
     counts: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
     async def __call__(self, request: Request) -> Response:
         response = await self.generate(request)
-        row = self.counts.setdefault((request.model, request.purpose), [0, 0, 0])
-        row[0] += 1
-        row[1] += response.usage.input_tokens
-        row[2] += response.usage.output_tokens
+        self._count(request.model, request.purpose, response.usage.input_tokens, response.usage.output_tokens)
         return response
+
+    async def embed(self, text: str, model: str) -> Sequence[float]:
+        (vector,) = await self.vectors([text], model=model)
+        self._count(model, EMBED_PURPOSE, estimate_tokens(text), 0)
+        return vector
+
+    def _count(self, model: str, purpose: str, asked: int, said: int) -> None:
+        row = self.counts.setdefault((model, purpose), [0, 0, 0])
+        row[:] = row[0] + 1, row[1] + asked, row[2] + said
 
     def steps(self) -> tuple[Step, ...]:
         return tuple(Step(model, purpose, *row) for (model, purpose), row in sorted(self.counts.items()))
@@ -101,10 +110,12 @@ async def rehearse(recipe: Recipe, *, most_accepted: int = MOST_ACCEPTED) -> Reh
     outcomes: list[Outcome] = []
     async with Client(stand_ins(recipe, flaws=DEFAULT_FLAWS), cache=None) as client:
         for title in (line.title for line in recipe.config.strategies):
-            one, came_out = await _rehearse(recipe, build_parts(recipe, sources), title, client.generate, most_accepted)
+            one, came_out = await _rehearse(
+                recipe, build_parts(recipe, sources), title, _Counter(client.generate, client.embed), most_accepted
+            )
             done.append(one)
             outcomes += came_out
-        return Rehearsal(tuple(done), await _pairs(build_parts(recipe, sources), outcomes, client.generate))
+        return Rehearsal(tuple(done), await _pairs(build_parts(recipe, sources), outcomes, _Counter(client.generate, client.embed)))
 
 
 def part_of(specs: Sequence[SequenceSpec], most: int) -> tuple[SequenceSpec, ...]:
@@ -116,7 +127,7 @@ def part_of(specs: Sequence[SequenceSpec], most: int) -> tuple[SequenceSpec, ...
     return tuple(replace(spec, quota=min(spec.quota, each)) for spec in chosen)
 
 
-async def _rehearse(recipe: Recipe, parts: Parts, title: str, generate: Generate, most_accepted: int) -> tuple[Rehearsed, list[Outcome]]:
+async def _rehearse(recipe: Recipe, parts: Parts, title: str, counter: _Counter, most_accepted: int) -> tuple[Rehearsed, list[Outcome]]:
     own = [spec for spec in parts.sequences if spec.title == title]
     goal, whole = sum(spec.quota for spec in own), sum(spec.quota for spec in parts.sequences)
     most = max(LEAST_ACCEPTED, most_accepted * goal // max(1, whole))
@@ -126,9 +137,8 @@ async def _rehearse(recipe: Recipe, parts: Parts, title: str, generate: Generate
         max_candidates=_CANDIDATES_PER_ACCEPTED * most,
         max_seconds=_MOST_SECONDS,
     )
-    counter = _Counter(generate)
     outcomes: list[Outcome] = []
-    async with aclosing(Pipeline(plan, counter).outcomes()) as stream:
+    async with aclosing(Pipeline(plan, counter, counter.embed).outcomes()) as stream:
         async for outcome in stream:
             outcomes.append(outcome)
     return (
@@ -144,8 +154,7 @@ async def _rehearse(recipe: Recipe, parts: Parts, title: str, generate: Generate
     )
 
 
-async def _pairs(parts: Parts, outcomes: list[Outcome], generate: Generate) -> tuple[Step, ...]:
-    counter = _Counter(generate)
+async def _pairs(parts: Parts, outcomes: list[Outcome], counter: _Counter) -> tuple[Step, ...]:
     for maker in parts.pairs.values():
         judge: Any = parts.judges.get(getattr(maker, "judge", ""))
         await maker.make(outcomes, counter, judge)

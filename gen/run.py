@@ -123,7 +123,7 @@ async def _run(
     try:
         async with Client(recipe.config.models, budget=recipe.config.budget, cache=cache) as client:
             client.check()
-            recorder = Recorder(client.generate, ledger)
+            recorder = Recorder(client.generate, ledger, client.embed)
             pipeline = Pipeline(
                 plan_of(
                     recipe,
@@ -134,6 +134,7 @@ async def _run(
                     refused=ledger.refused(),
                 ),
                 recorder.generate,
+                recorder.embed,
             )
             progress.pipeline, progress.stats, progress.phase = pipeline, lambda: client.stats, "generating"
             progress.batches = lambda: client.batches

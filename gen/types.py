@@ -143,6 +143,7 @@ class Response:
 
 
 Generate = Callable[[Request], Awaitable[Response]]
+Embed = Callable[[str, str], Awaitable[Sequence[float]]]  # (text, the recipe's name of a model) → the text's vector
 
 
 # --- what a run makes ----------------------------------------------------------------------------------------------------------
@@ -443,6 +444,13 @@ class Remembers(Protocol):
     def check(self, sample: Sample) -> Verdict: ...
 
     def remember(self, sample: Sample) -> None: ...
+
+
+class Prepares(Protocol):
+    """A gate that needs something fetched before it can look at a sample: `prepare` gives the gate for this one sample, with the memory of
+    the whole. It comes after the other gates and before the judges, for samples that nothing speaks against so far."""
+
+    async def prepare(self, sample: Sample, embed: Embed) -> Remembers: ...
 
 
 class Strategy(Protocol):

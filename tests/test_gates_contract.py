@@ -15,7 +15,12 @@ from gen.pipeline import NamedGate
 from gen.types import Message, Sample, Score, Verdict
 
 NAMES = plugins.names("gates")
-NEEDED = {"score": {"judge": "rubric", "minimum": 4}, "denylist": {"terms": ("nightjar",)}}
+NEEDED = {
+    "score": {"judge": "rubric", "minimum": 4},
+    "denylist": {"terms": ("nightjar",)},
+    "balance": {"prompt_opening": 0.5},
+    "semantic_dup": {"model": "embedder"},
+}
 ENGLISH = "The dog runs through the garden and barks very loudly."
 
 
