@@ -24,7 +24,8 @@ from typing import Any
 
 from gen.errors import InputError
 from gen.evaluation.counts import Confusion, Share, confusion
-from gen.gate_file import gate_file, judge
+from gen.gating.chain import judge
+from gen.gating.dataset import gate_files
 from gen.language import detect
 from gen.pipeline import NamedGate
 from gen.plugins import build
@@ -227,7 +228,7 @@ def _survives(file: Path, expected: Row, chain: list[NamedGate]) -> bool:
     """Whether no more is kept than is good, and every broken line is told; a file that is no text at all may be refused as a whole."""
     with tempfile.TemporaryDirectory() as out:
         try:
-            counts = gate_file(file, Path(out), chain)
+            counts = gate_files([file], Path(out), chain)
         except InputError:
             return expected["records_valid"] is None or expected["lines_bad"] is None
     kept_few = expected["kept_max"] is None or counts.accepted <= expected["kept_max"]

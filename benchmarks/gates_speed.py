@@ -24,7 +24,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from gen.gate_file import judge
+from gen.gating.chain import judge
 from gen.pipeline import NamedGate
 from gen.plugins import build
 from gen.recipe import DEFAULT_GATES
@@ -111,7 +111,18 @@ def baseline(samples: list[Sample], python: str) -> tuple[str, float]:
 
 def peak_bytes(file: Path, out: Path, without: tuple[str, ...]) -> int:
     """Peak resident bytes of `sluice gate` over the file."""
-    command = [sys.executable, "-c", _PEAK, "gate", str(file), "--out", str(out), *(("--without", ",".join(without)) if without else ())]
+    command = [
+        sys.executable,
+        "-c",
+        _PEAK,
+        "gate",
+        str(file),
+        "--out",
+        str(out),
+        "--processes",
+        "1",
+        *(("--without", ",".join(without)) if without else ()),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return 1024 * int(done.stderr.split()[-1])
 

@@ -17,12 +17,12 @@ FLOORS: tuple[frozenset[str], ...] = (
     | frozenset({"apportion", "packing", "splits", "templates", "prompts", "plugins", "plots", "card", "yaml_config", "containers", "chunks"}),
     frozenset({"recipe", "simulator", "records"}),
     frozenset({"llm", "ledger", "ledger_rows", "record", "figures", "asking", "answering", "opinions", "second_chance"}),
-    frozenset({"sources", "strategies", "gates", "judges", "pairs", "exporters", "sequences", "simulated"}),
+    frozenset({"sources", "strategies", "gates", "judges", "pairs", "exporters", "trainers", "sequences", "simulated"}),
     frozenset({"pipeline", "pack_options"}),
     frozenset({"parts"}),
     frozenset({"run", "run_folder", "outputs", "recorder", "pairs_stage", "preview", "rehearsal", "estimate", "batch_rounds"})
-    | frozenset({"regenerate", "gate_file", "approval", "lab", "review", "replay", "evaluation", "pack_source", "mixing", "audit"})
-    | frozenset({"convert", "publish"}),
+    | frozenset({"regenerate", "approval", "lab", "review", "replay", "evaluation", "pack_source", "mixing", "audit"})
+    | frozenset({"convert", "publish", "gating"}),
     frozenset({"commands"}),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

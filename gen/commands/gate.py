@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gen import plugins
+from gen.commands.gate_progress import gating_bar
 from gen.errors import InputError, RecipeError
-from gen.gate_file import GateCounts, gate_file
+from gen.gating.dataset import gate_files
+from gen.gating.outputs import GateCounts
 from gen.parts import build_parts
 from gen.pipeline import NamedGate
 from gen.recipe import DEFAULT_GATES, load
@@ -21,8 +24,9 @@ EXIT_DONE, EXIT_UNREADABLE_LINES = 0, 1
 
 
 def command(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Any dataset: JSON Lines, JSON, Parquet, CSV, a saved folder, hub:owner/name.")
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Any data sets: JSON Lines, JSON, Parquet, CSV, a saved folder, hub:owner/name."),
     ],
     out: Annotated[Path, typer.Option(help="The folder for accepted.jsonl, rejected.jsonl and unreadable.jsonl.")],
     recipe: Annotated[Path | None, typer.Option(help="Take the gates of this recipe.")] = None,
@@ -31,21 +35,26 @@ def command(
     language: Annotated[str, typer.Option(help="The language that the language gate wants.")] = "en",
     layout: Annotated[str, typer.Option(help="Read the records as this layout, where their keys do not tell.")] = "",
     columns: Annotated[str, typer.Option(help="What columns mean: prompt=question,completion=answer.")] = "",
+    keep: Annotated[str, typer.Option(help="Who stays of a family of duplicates: first, longest or score:FIELD.")] = "first",
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes; by default one for each core where the input is large.")
+    ] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew where an unfinished gating lies in the folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> int:
-    """Put any dataset through the gates. By default the whole offline chain runs, and duplicates are told by the user's turn.
+    """Put any data sets through the gates, together. By default the whole offline chain runs, and duplicates are told by the user's turn.
 
-    Exit status: 0 though records were rejected, 1 if lines were unreadable, 2 if the file was.
+    Run it again to go on after an interruption. Exit status: 0 though records were rejected, 1 if lines were unreadable, 2 if a file was.
     """
     if recipe is not None and gates:
         raise InputError("give --recipe or --gates, not both")
     chain = _of_recipe(recipe) if recipe is not None else _named(_split(gates) or list(DEFAULT_GATES), language)
     chain = _without(chain, _split(without))
-    live = sys.stderr.isatty() and not as_json
-    counts = gate_file(file, out, chain, reading=reading_of(layout, columns), progress=_show if live else lambda _: None)
-    if live:
-        print("\r\033[K", end="", file=sys.stderr)
-    print(json.dumps(_as_json(counts, out)) if as_json else _closing(counts, out))
+    reading = reading_of(layout, columns)
+    with gating_bar(show=not quiet and not as_json) as bar:
+        counts = gate_files(files, out, chain, reading=reading, keep=keep, processes=processes, restart=restart, progress=bar)
+    print(json.dumps(_as_json(counts, out)) if as_json else _closing(counts, out, files))
     return EXIT_UNREADABLE_LINES if counts.unreadable else EXIT_DONE
 
 
@@ -58,10 +67,11 @@ def _named(names: list[str], language: str) -> list[NamedGate]:
 
 def _of_recipe(file: Path) -> list[NamedGate]:
     gates = list(build_parts(load(file)).gates)
-    judged = [one.name for one in gates if one.scores]
-    if judged:
-        print(f"sluice: left out, since no judge is asked here: {', '.join(judged)}", file=sys.stderr)
-    return [one for one in gates if not one.scores]
+    idle = [one for one in gates if one.scores or getattr(one.gate, "asks_a_service", False)]
+    if idle:
+        names = ", ".join(one.name for one in idle)
+        print(f"sluice: left out, since no judge and no other service is asked here: {names}", file=sys.stderr)
+    return [one for one in gates if one not in idle]
 
 
 def _without(gates: list[NamedGate], names: list[str]) -> list[NamedGate]:
@@ -76,12 +86,9 @@ def _split(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _show(counts: GateCounts) -> None:
-    print(f"\r\033[K{counts.records:,} read, {counts.accepted:,} accepted, {counts.rejected:,} rejected", end="", file=sys.stderr)
-
-
-def _closing(counts: GateCounts, out: Path) -> str:
-    lines = [f"{counts.records} records: {counts.accepted} accepted, {counts.rejected} rejected, {counts.unreadable} unreadable"]
+def _closing(counts: GateCounts, out: Path, files: Sequence[Path]) -> str:
+    read = f" from {len(files)} files" if len(files) > 1 else ""
+    lines = [f"{counts.records} records{read}: {counts.accepted} accepted, {counts.rejected} rejected, {counts.unreadable} unreadable"]
     lines += [f"  {count:>7}  {reason}" for reason, count in counts.reasons.most_common()]
     if counts.replaced:
         lines.append(f"  {counts.replaced} accepted with replacements")

@@ -10,7 +10,8 @@ import pytest
 from gen import plugins
 from gen.commands import call
 from gen.errors import InputError
-from gen.gate_file import gate_file, judge
+from gen.gating.chain import judge
+from gen.gating.dataset import gate_files
 from gen.pipeline import NamedGate
 from gen.recipe import DEFAULT_GATES
 from gen.records import Record, read_records
@@ -34,7 +35,7 @@ def write(path: Path, *records: Any) -> Path:
 def test_accepted_records_come_out_as_they_came(tmp_path: Path) -> None:
     text = f'{{"id": 7,   "instruction": "At what temperature does water boil?", "output": "{ANSWER}", "extra": {{"n": 1.0}}}}'
     (tmp_path / "in.jsonl").write_text(text + "\n")
-    gate_file(tmp_path / "in.jsonl", tmp_path / "out", chain())
+    gate_files([tmp_path / "in.jsonl"], tmp_path / "out", chain())
     assert (tmp_path / "out" / "accepted.jsonl").read_text() == text + "\n"
 
 
@@ -43,7 +44,7 @@ def test_rejected_records_keep_their_fields_and_say_why(tmp_path: Path) -> None:
         tmp_path / "in.jsonl",
         {"id": "a", "instruction": "Why is the sky blue?", "output": "I'm sorry, but I can't help with that.", "score": 3},
     )
-    counts = gate_file(file, tmp_path / "out", chain())
+    counts = gate_files([file], tmp_path / "out", chain())
     (row,) = rows(tmp_path / "out" / "rejected.jsonl")
     assert (row["id"], row["score"], row["gate"], row["reason"]) == ("a", 3, "refusal", "refusal")
     assert row["reasons"][0] == "refusal/refusal"
@@ -52,7 +53,7 @@ def test_rejected_records_keep_their_fields_and_say_why(tmp_path: Path) -> None:
 
 def test_keys_of_the_input_that_collide_move_aside(tmp_path: Path) -> None:
     bare = {"instruction": "Hi?", "output": "", "reason": "mine", "gate": 1}
-    gate_file(write(tmp_path / "in.jsonl", bare, bare | {"input": "x"}), tmp_path / "out", chain("schema"))
+    gate_files([write(tmp_path / "in.jsonl", bare, bare | {"input": "x"})], tmp_path / "out", chain("schema"))
     first, second = rows(tmp_path / "out" / "rejected.jsonl")
     assert first["input"] == {"gate": 1, "reason": "mine"}
     assert (second["input"], second["input_fields"]) == ("x", {"gate": 1, "reason": "mine"})
@@ -61,7 +62,7 @@ def test_keys_of_the_input_that_collide_move_aside(tmp_path: Path) -> None:
 
 def test_records_in_are_records_out(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_bytes(b'{"instruction": "Same?", "output": "Yes, it is."}\n' * 3 + b"{\n[]\n\n")
-    counts = gate_file(tmp_path / "in.jsonl", tmp_path / "out", chain("schema", "exact_dup"))
+    counts = gate_files([tmp_path / "in.jsonl"], tmp_path / "out", chain("schema", "exact_dup"))
     assert (counts.accepted, counts.rejected, counts.unreadable, counts.records) == (1, 2, 2, 5)
     assert [row["line"] for row in rows(tmp_path / "out" / "unreadable.jsonl")] == [4, 5]
 
@@ -71,7 +72,7 @@ def test_a_redacting_gate_writes_its_replacement(tmp_path: Path) -> None:
         tmp_path / "in.jsonl", {"id": 1, "instruction": "Whom do I write to?", "output": "Write to anna.berg@nordwind-handel.de for that."}
     )
     gates = [NamedGate("pii", plugins.build("gates", "pii", {"action": "redact"}))]
-    counts = gate_file(file, tmp_path / "out", gates)
+    counts = gate_files([file], tmp_path / "out", gates)
     (row,) = rows(tmp_path / "out" / "accepted.jsonl")
     assert counts.replaced == 1
     assert row["id"] == 1
@@ -80,7 +81,7 @@ def test_a_redacting_gate_writes_its_replacement(tmp_path: Path) -> None:
 
 def test_a_file_that_breaks_in_the_middle_leaves_nothing_half_written(tmp_path: Path, shared_data: Path) -> None:
     with pytest.raises(InputError):
-        gate_file(shared_data / "nasty" / "12_truncated.jsonl.gz", tmp_path / "out", chain("schema"))
+        gate_files([shared_data / "nasty" / "12_truncated.jsonl.gz"], tmp_path / "out", chain("schema"))
     assert not list((tmp_path / "out").glob("*"))
 
 
@@ -113,7 +114,7 @@ def test_no_hostile_record_takes_long_and_each_gets_one_decision(tmp_path: Path,
         judge(record.sample, gates)
         slowest = max(slowest, time.process_time() - started)
     assert slowest < 1.0
-    counts = gate_file(shared_data / "nasty.jsonl", tmp_path / "out", chain())
+    counts = gate_files([shared_data / "nasty.jsonl"], tmp_path / "out", chain())
     assert (counts.records, counts.unreadable) == (74, 0)
     assert not (tmp_path / "pwned").exists()
 
@@ -138,7 +139,7 @@ def test_duplicates_are_told_after_redaction_wherever_the_gates_stand(tmp_path: 
         NamedGate("exact_dup", plugins.build("gates", "exact_dup", {})),
         NamedGate("pii", plugins.build("gates", "pii", {"action": "redact"})),
     ]
-    counts = gate_file(write(tmp_path / "in.jsonl", *records), tmp_path / "out", gates)
+    counts = gate_files([write(tmp_path / "in.jsonl", *records)], tmp_path / "out", gates)
     assert (counts.accepted, counts.replaced) == (1, 1)
     assert [row["reasons"] for row in rows(tmp_path / "out" / "rejected.jsonl")] == [["exact_dup/exact_duplicate"]]
 
@@ -149,7 +150,7 @@ def test_the_file_that_is_read_is_never_overwritten(name: str, tmp_path: Path) -
     before = file.read_bytes()
     (tmp_path / "elsewhere").mkdir()
     with pytest.raises(InputError, match="is the file to be read, which would be overwritten: take another --out"):
-        gate_file(tmp_path / "elsewhere" / ".." / name, tmp_path, chain("schema"))
+        gate_files([tmp_path / "elsewhere" / ".." / name], tmp_path, chain("schema"))
     assert file.read_bytes() == before
 
 
@@ -158,7 +159,7 @@ def test_a_link_to_the_input_is_not_overwritten_either(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "accepted.jsonl").symlink_to(file)
     with pytest.raises(InputError, match="would be overwritten"):
-        gate_file(file, tmp_path / "out", chain("schema"))
+        gate_files([file], tmp_path / "out", chain("schema"))
     assert rows(file) == [{"instruction": "Hi?", "output": ""}]
 
 

@@ -1,0 +1,58 @@
+"""One gating under way: what it reads, whom it asks, where it writes, what it has counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gen.gating.chain import Assessed, Failure
+from gen.gating.inputs import Item, Source
+from gen.gating.journal import Journal
+from gen.gating.outputs import GateCounts, accepted_row, rejected_row, unreadable_row
+from gen.pipeline import NamedGate
+from gen.records import Reading, Record, Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far it is: the phase (`gating`, `choosing`, `writing`), the counts so far, how many rows the phase has seen, and its share
+    of all, where that is known."""
+
+    phase: str
+    counts: GateCounts
+    rows: int
+    fraction: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`processes` is None for as many as are worth it."""
+
+    sources: Sequence[Source]
+    gates: Sequence[NamedGate]
+    reading: Reading
+    processes: int | None
+    journal: Journal
+    counts: GateCounts
+    progress: Callable[[Progress], None]
+
+    @property
+    def named(self) -> bool:
+        """Whether each row tells its source, since there are several."""
+        return len(self.sources) > 1
+
+    def write(self, item: Item, record: Record, failed: Sequence[Failure], one: Assessed) -> None:
+        """Write and count a row whose fate is known."""
+        if failed:
+            written = rejected_row(item, record, failed, self.counts, named=self.named)
+        else:
+            written = accepted_row(item, record, one.replaced, one.other, self.counts, named=self.named)
+        self.journal.append(*written)
+
+    def write_unreadable(self, item: Item, record: Unreadable) -> None:
+        """Write and count a row that holds no sample."""
+        self.journal.append(*unreadable_row(item, record, self.counts, named=self.named))
+
+    def tell(self, phase: str, fraction: float | None, rows: int | None = None) -> None:
+        """Show how far it is."""
+        self.progress(Progress(phase, self.counts, self.counts.records if rows is None else rows, fraction))
