@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gen.audit import answers
+from gen.audit import answers, scanning, survey
 from gen.audit.answers import Answers, contradict, stance
 from gen.audit.figures import figures
 from gen.audit.findings import Finding, findings, where
@@ -105,7 +105,7 @@ def test_secrets_and_personal_data_are_issues_and_never_shown(tmp_path: Path) ->
     one = audited(tmp_path, a=records)
     assert found(one)["secrets"].places == (Place(0, 1),)
     assert found(one)["pii"].count == 2
-    shown = json.dumps(figures(one)) + audit_page("a", one, texts_behind(one)) + str(texts_behind(one))
+    shown = json.dumps(figures(one, texts_behind(one))) + audit_page("a", one, texts_behind(one)) + str(texts_behind(one))
     assert "AKIA7" not in shown
     assert "anna.berg" not in shown
     assert "[EMAIL]" in shown
@@ -190,6 +190,87 @@ def test_the_same_question_is_told_without_case_and_question_mark() -> None:
     assert (contradiction.kind, contradiction.first.line, contradiction.second.line) == ("polarity", 1, 3)
 
 
+def test_families_and_leaks_are_quoted_with_their_texts(tmp_path: Path) -> None:
+    again = [{"instruction": f"Please, {row['instruction'].lower()}", "output": "It does."} for row in rows(2)]
+    one = audited(tmp_path, train=[*rows(), again[0]], test=[*rows(20, "sleep"), again[1]])
+    facts = figures(one, texts_behind(one))
+    family = next(one for one in facts["duplicates"]["families"] if "otter" in one["members"][0]["prompt"])
+    assert family["size"] == 2
+    assert [(member["at"], member["reply"]) for member in family["members"]] == [
+        ("train:1", "Otter and river are told of in book 0."),
+        ("train:61", "It does."),
+    ]
+    assert [[quoted["at"] for quoted in leak] for leak in facts["leaks"]["shown"]] == [["train:2", "test:21"]]
+    page = audit_page("a", one, texts_behind(one))
+    assert "<h3>2 records</h3>" in page
+    assert "please, does any otter live near that river0 here?" in page.lower()
+
+
+def pairs(count: int, *, longer: int) -> list[dict[str, Any]]:
+    long, short = "A long answer that goes on for a while.", "A short one."
+    prompts = [row["instruction"] for row in rows(count)]
+    return [
+        {"prompt": prompt, "chosen": long if at < longer else short, "rejected": short if at < longer else long}
+        for at, prompt in enumerate(prompts)
+    ]
+
+
+@pytest.mark.parametrize(("longer", "issue"), [(15, None), (16, False), (18, False), (19, True), (20, True)])
+def test_pairs_whose_longer_answer_is_always_the_chosen_one_are_an_issue(longer: int, issue: bool | None, tmp_path: Path) -> None:
+    finding = found(audited(tmp_path, a=pairs(20, longer=longer))).get("length_bias")
+    assert (finding.issue if finding else None) == issue
+
+
+def test_pairs_of_one_answer_are_an_issue(tmp_path: Path) -> None:
+    same = {"prompt": "Which bird sings at night?", "chosen": "The nightingale.", "rejected": "the  Nightingale."}
+    finding = found(audited(tmp_path, a=[*pairs(20, longer=10), same]))["same_answers"]
+    assert (finding.count, finding.issue, [place.line for place in finding.places]) == (1, True, [21])
+
+
+def labelled(*labels: bool) -> list[dict[str, Any]]:
+    return [{"prompt": row["instruction"], "completion": row["output"], "label": label} for row, label in zip(rows(), labels, strict=False)]
+
+
+def test_labels_of_one_kind_are_an_issue_and_uneven_ones_a_note_with_the_weight(tmp_path: Path) -> None:
+    assert found(audited(tmp_path, a=labelled(*[True] * 12)))["one_label"].issue
+    uneven = found(audited(tmp_path, b=labelled(*[True] * 12, *[False] * 6)))["labels"]
+    assert not uneven.issue
+    assert "`undesirable_weight=2`" in uneven.cure
+    assert "labels" not in found(audited(tmp_path, c=labelled(*[True] * 12, *[False] * 10)))
+
+
+def test_an_unwanted_answer_to_a_prompt_neither_repeats_nor_contradicts_the_wanted_one(tmp_path: Path) -> None:
+    records = [
+        one | {"completion": answer, "label": label} for one in labelled(*[True] * 20) for answer, label in (("Yes.", True), ("No.", False))
+    ]
+    one = audited(tmp_path, a=records)
+    assert one.duplicates.near == 0
+    assert one.contradictions.count == 0
+
+
+def test_other_processes_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanning, "_ALONE", 10)
+    monkeypatch.setattr(scanning, "CHUNK", 7)
+    records = [
+        *rows(),
+        {"instruction": "Mail me.", "output": "At jo.doe@firma-mueller.de then."},
+        {"instruction": "A?", "output": "I'm sorry, but I can't help with that."},
+    ]
+    write_jsonl(tmp_path / "a.jsonl", records)
+    one, other = (audit(targets_of([tmp_path / "a.jsonl"]), processes=count) for count in (1, 2))
+    assert figures(one, texts_behind(one)) == figures(other, texts_behind(other))
+    assert {code: finding.places for code, finding in found(other).items() if code in ("pii", "refusal")} == {
+        "pii": (Place(0, 61),),
+        "refusal": (Place(0, 62),),
+    }
+
+
+def test_orders_of_roles_beyond_count_are_told_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survey, "_ROLES_KEPT", 2)
+    records = [{"messages": [{"role": f"role{at}", "content": "Hello."}]} for at in range(5)]
+    assert audited(tmp_path, a=records).survey.roles == {"role0": 1, "role1": 1, "(other)": 3}
+
+
 def test_the_page_escapes_what_records_hold(tmp_path: Path) -> None:
     hostile = {"instruction": "<script>alert(1)</script> one two three", "output": "Yes.", "topic": "<b>"}
     records = [*rows(), hostile, hostile | {"output": "No.", "topic": "ok"}]
@@ -210,12 +291,12 @@ def test_shares_on_the_page_are_those_of_all_records(tmp_path: Path) -> None:
 
 def test_two_audits_give_the_same_figures_and_page(tmp_path: Path) -> None:
     first, second = (audited(tmp_path, train=[*rows(), *rows(5)], test=rows(20, "sleep")) for _ in range(2))
-    assert figures(first) == figures(second)
+    assert figures(first, texts_behind(first)) == figures(second, texts_behind(second))
     assert audit_page("a", first, texts_behind(first)) == audit_page("a", second, texts_behind(second))
 
 
 def test_the_figures_add_up(tmp_path: Path) -> None:
-    facts = figures(audited(tmp_path, train=[*rows(), {"bad": 1}], test=rows(20, "sleep")))
+    facts = figures(audited(tmp_path, train=[*rows(), {"bad": 1}], test=rows(20, "sleep")), {})
     assert facts["records"] == sum(one["records"] for one in facts["files"]) == 80
     assert sum(facts["turns"].values()) == sum(one["records"] for one in facts["tokens"]["histogram"]) == 80
     assert sum(facts["languages"].values()) == 80

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from gen import __version__
 from gen.audit.findings import Finding, findings
 from gen.audit.measures import Audit, Lengths
-from gen.audit.targets import place_text
+from gen.audit.survey import Survey
+from gen.audit.targets import Place, place_text
+from gen.audit.texts import LEAKS_SHOWN, Said
+from gen.markup import cut
 
-_OPENINGS, _LINES = 20, 100
+_OPENINGS, _LINES, _QUOTED = 20, 100, 2_000
 
 
-def figures(audit: Audit) -> dict[str, Any]:
-    """The whole audit. Line numbers count from 1; shares go from 0 to 1; no text of a record but openings and labels."""
+def figures(audit: Audit, said: Mapping[Place, Said]) -> dict[str, Any]:
+    """The whole audit. Line numbers count from 1; shares go from 0 to 1. `said` holds the texts of the families, leaks and contradictions
+    that are shown; of other records, nothing is quoted but openings and labels."""
     survey, found = audit.survey, audit.duplicates
     listed = findings(audit)
     return {
@@ -51,6 +56,10 @@ def figures(audit: Audit) -> dict[str, Any]:
             "near_share": round(found.near / audit.records, 6),
             "repeated_on_purpose": survey.repeats,
             "family_sizes": {str(size): count for size, count in found.sizes},
+            "families": [
+                {"size": family.size, "members": [_quoted(place, audit, said) for place in family.places if place in said]}
+                for family in found.largest
+            ],
         },
         "leaks": {
             "families": found.leaking_families,
@@ -59,11 +68,16 @@ def figures(audit: Audit) -> dict[str, Any]:
                 for one, other, count in found.leaking
             ],
             "examples": [[place_text(leak.learnt, audit.targets), place_text(leak.held, audit.targets)] for leak in found.leaks],
+            "shown": [
+                [_quoted(place, audit, said) for place in (leak.learnt, leak.held) if place in said] for leak in found.leaks[:LEAKS_SHOWN]
+            ],
         },
         "contradictions": [
             {"kind": one.kind, "first": place_text(one.first, audit.targets), "second": place_text(one.second, audit.targets)}
+            | ({"texts": [asdict(said[place]) for place in (one.first, one.second)]} if one.first in said and one.second in said else {})
             for one in audit.contradictions.named
         ],
+        "preferences": _preferences(survey),
         "turns": {str(turns): count for turns, count in sorted(survey.turns.items())},
         "roles": dict(survey.roles.most_common(_OPENINGS)),
         "languages": _ranked(survey.languages),
@@ -71,6 +85,24 @@ def figures(audit: Audit) -> dict[str, Any]:
         "prompt_openings": _ranked(survey.prompt_openings),
         "reply_openings": _ranked(survey.reply_openings),
         "simulated": survey.simulated,
+    }
+
+
+def _quoted(place: Place, audit: Audit, said: Mapping[Place, Said]) -> dict[str, str]:
+    return {"at": place_text(place, audit.targets), "prompt": cut(said[place].prompt, _QUOTED), "reply": cut(said[place].reply, _QUOTED)}
+
+
+def _preferences(survey: Survey) -> dict[str, Any]:
+    pairs, labels = survey.pairs, survey.labels
+    return {
+        "pairs": pairs.count,
+        "same_answers": pairs.same,
+        "chosen_longer": pairs.longer,
+        "chosen_shorter": pairs.shorter,
+        "longer_share": round(pairs.longer_share, 6),
+        "median_difference_words": pairs.median_difference,
+        "wanted": labels.wanted,
+        "unwanted": labels.unwanted,
     }
 
 

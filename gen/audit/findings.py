@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from gen.audit.measures import Audit, Balance
 from gen.audit.targets import Place, place_text
-from gen.figures.wording import percent
+from gen.figures.concerns import LONGER_WINS
+from gen.figures.wording import many, percent
 
 # The bars of the course's audit: at most 5 % duplicates and 10 % cut off, nothing empty, nothing leaking, no secret.
 MAX_DUPLICATES, MAX_TRUNCATED = 0.05, 0.10
@@ -17,6 +18,10 @@ MAX_UNSAFE = 0.01  # the word-based screen errs on some of a thousand ordinary r
 _BIG_OPENING, _OPENING_RECORDS = 0.10, 50
 _UNBALANCED = 10  # times that the most frequent label stands for each of the rarest
 _OTHER_LANGUAGE = 0.01
+_ENOUGH_PAIRS = 20
+ALWAYS_LONGER = 0.90  # of the pairs: whatever else their answers have, length alone tells them apart
+# Ethayarajh et al. 2024, "KTO": the two kinds, each times its weight, should be even to 4 to 3.
+MAX_LABEL_RATIO = 4 / 3
 _SHOWN = 5
 _MANY = {"prompt": "prompts", "reply": "replies"}
 
@@ -59,7 +64,7 @@ _BY_SHARE = {
 
 def findings(audit: Audit) -> list[Finding]:
     """Everything found, issues first, in the order of a reader's questions."""
-    found = [*_found_by_gates(audit), *_length(audit), *_repeats(audit), *_leaks(audit), *_answers(audit), *_notes(audit)]
+    found = [*_found_by_gates(audit), *_length(audit), *_repeats(audit), *_leaks(audit), *_pairs(audit), *_answers(audit), *_notes(audit)]
     return sorted(found, key=lambda finding: not finding.issue)
 
 
@@ -127,6 +132,30 @@ def _leaks(audit: Audit) -> Iterator[Finding]:
         yield Finding("leak", True, found.leaking_families, audit.records, f"leak between splits: {pairs}", places, cure)
 
 
+def _pairs(audit: Audit) -> Iterator[Finding]:
+    pairs, labels = audit.survey.pairs, audit.survey.labels
+    if pairs.same:
+        text = f"pairs whose two answers are the same but for case and white space: {pairs.same:,} of {pairs.count:,}"
+        yield Finding("same_answers", True, pairs.same, pairs.count, text, tuple(pairs.first_of_same), "drop them: they prefer nothing")
+    differing = pairs.longer + pairs.shorter
+    if differing >= _ENOUGH_PAIRS and pairs.longer_share > LONGER_WINS:
+        text = (
+            f"the longer answer is the chosen one in {_percent(pairs.longer_share)} of {many(differing, 'pair')}"
+            f" ({_percent(ALWAYS_LONGER)} allowed), by {many(pairs.median_difference, 'word')} at the median: a model would learn length"
+        )
+        cure = "add pairs whose better answer is the shorter one, or drop those that length alone could decide"
+        yield Finding("length_bias", pairs.longer_share > ALWAYS_LONGER, pairs.longer, differing, text, (), cure)
+    answers = labels.wanted + labels.unwanted
+    if answers and not (labels.wanted and labels.unwanted):
+        text = f"all {many(answers, 'answer')} are labelled {'wanted' if labels.wanted else 'unwanted'}: KTO learns from both kinds"
+        yield Finding("one_label", True, answers, answers, text, (), "add answers of the other kind")
+    elif answers and not 1 / MAX_LABEL_RATIO <= labels.wanted / labels.unwanted <= MAX_LABEL_RATIO:
+        weight = labels.unwanted / labels.wanted
+        text = f"wanted and unwanted answers are uneven: {labels.wanted:,} and {labels.unwanted:,}"
+        option = f"desirable_weight={weight:.3g}" if weight > 1 else f"undesirable_weight={1 / weight:.3g}"
+        yield Finding("labels", False, max(labels.wanted, labels.unwanted), answers, text, (), f"`{option}` in the trainer evens them out")
+
+
 def _answers(audit: Audit) -> Iterator[Finding]:
     if audit.contradictions.count:
         places = tuple(one.second for one in audit.contradictions.named)
@@ -164,10 +193,10 @@ def _notes(audit: Audit) -> Iterator[Finding]:
 
 
 def _unbalanced(one: Balance, audit: Audit) -> Finding:
-    (most, many_), (least, few) = one.values[0], one.values[-1]
-    text = f"{one.name} is uneven: '{most}' {many_:,}, '{least}' {few:,}, {len(one.values):,} values in all"
+    (most, often), (least, few) = one.values[0], one.values[-1]
+    text = f"{one.name} is uneven: '{most}' {often:,}, '{least}' {few:,}, {len(one.values):,} values in all"
     return Finding(
-        f"balance_{one.name}", False, many_, audit.records, text, (), "ask for more of the rare ones, in a recipe by `goal: {per_topic: …}`"
+        f"balance_{one.name}", False, often, audit.records, text, (), "ask for more of the rare ones, in a recipe by `goal: {per_topic: …}`"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from math import log10
 
+from gen.audit.duplicates import Family
 from gen.audit.findings import Finding, findings, where
 from gen.audit.measures import Audit, Balance, Lengths
 from gen.audit.targets import Place, place_text
@@ -116,6 +117,8 @@ def _content(audit: Audit) -> Iterator[Card]:
         "languages", "Languages of the replies", "und: code, numbers or too little to tell.", _ranked(survey.languages), audit.records
     )
     yield from map(_balance, audit.balances)
+    if survey.pairs.count:
+        yield _pairs(audit)
     yield _families(audit)
     caption = "Good: no opening stands out."
     yield _bars_card("prompt-openings", "First words of the prompts", caption, _ranked(survey.prompt_openings), audit.records)
@@ -131,6 +134,17 @@ def _balance(one: Balance) -> Card:
     return _bars_card(f"field-{one.name}", f"Balance of {one.name}", head, values, one.total)
 
 
+def _pairs(audit: Audit) -> Card:
+    pairs = audit.survey.pairs
+    equal = pairs.count - pairs.longer - pairs.shorter
+    caption = (
+        f"{many(pairs.count, 'pair')}; the chosen answer has {abs(pairs.median_difference):,} words"
+        f" {'more' if pairs.median_difference >= 0 else 'fewer'} (median). Good: length does not decide."
+    )
+    rows = [("chosen is longer", pairs.longer), ("as long", equal), ("chosen is shorter", pairs.shorter)]
+    return _bars_card("pairs", "Preference pairs by length", caption, rows, pairs.count, noun="Pairs")
+
+
 def _families(audit: Audit) -> Card:
     sizes = [(f"{size} records", count) for size, count in audit.duplicates.sizes]
     caption = "Prompts with at least 70 % of their content words in common. Good: few families, and small ones."
@@ -138,18 +152,20 @@ def _families(audit: Audit) -> Card:
 
 
 def _to_read(audit: Audit, said: Mapping[Place, Said]) -> Iterator[Card]:
-    rows = [
-        (f"{family.size:,}", place_text(place, audit.targets), cut(said[place].prompt, _CELL))
-        for family in audit.duplicates.largest
-        for place in family.places[:MEMBERS_SHOWN]
-        if place in said
-    ]
-    if rows:
-        caption = f"Up to {MEMBERS_SHOWN} prompts of each of the largest families."
-        yield section("largest", "The largest families", caption, open_table(("Size", "Where", "Prompt"), rows), wide=True)
+    families = [family for family in audit.duplicates.largest if any(place in said for place in family.places)]
+    if families:
+        caption = f"Of each of the largest families up to {MEMBERS_SHOWN} members, as they stand in the files."
+        yield section("largest", "The largest families", caption, "".join(_family(one, audit, said) for one in families), wide=True)
     if len(audit.targets) > 1:
         yield _leaks(audit, said)
     yield _contradictions(audit, said)
+
+
+def _family(family: Family, audit: Audit, said: Mapping[Place, Said]) -> str:
+    shown = [place for place in family.places[:MEMBERS_SHOWN] if place in said]
+    rows = [(place_text(place, audit.targets), cut(said[place].prompt, _CELL), cut(said[place].reply, _CELL)) for place in shown]
+    rest = f", {family.size - len(rows):,} more not shown" if family.size > len(rows) else ""
+    return f"<h3>{many(family.size, 'record')}{rest}</h3>{open_table(('Where', 'Prompt', 'Answer'), rows)}"
 
 
 def _leaks(audit: Audit, said: Mapping[Place, Said]) -> Card:

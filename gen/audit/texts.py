@@ -12,7 +12,7 @@ from gen.records import Record, read_records
 from gen.turns import part
 from gen.types import Sample
 
-CONTRADICTIONS_SHOWN, LEAKS_SHOWN, MEMBERS_SHOWN = 20, 10, 3
+CONTRADICTIONS_SHOWN, LEAKS_SHOWN, MEMBERS_SHOWN = 20, 10, 5
 
 
 @dataclass(frozen=True, slots=True)

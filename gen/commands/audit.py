@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -20,8 +20,8 @@ from gen.audit.findings import Finding, findings, where
 from gen.audit.measures import Audit, audit
 from gen.audit.page import audit_page
 from gen.audit.standard import Criterion, lab_standard, passed
-from gen.audit.targets import place_text, targets_of
-from gen.audit.texts import texts_behind
+from gen.audit.targets import Place, place_text, targets_of
+from gen.audit.texts import Said, texts_behind
 from gen.errors import InputError
 from gen.figures.wording import many, percent
 from gen.files import write_text
@@ -32,7 +32,7 @@ from gen.run_folder import open_ledger
 from gen.templates.templating import Templating, open_templating
 
 EXIT_DONE, EXIT_ISSUES = 0, 1
-_CONTRADICTIONS_NAMED, _QUOTED = 3, 100
+_FAMILIES_NAMED, _MEMBERS_NAMED, _CONTRADICTIONS_NAMED, _QUOTED = 3, 3, 3, 100
 
 
 def command(
@@ -67,12 +67,13 @@ def command(
         print("\r\033[K", end="", file=sys.stderr)
     criteria = _criteria(run, found) if run else ()
     title = ", ".join(path.name or str(path) for path in targets)
-    facts = figures(found) | ({"standard": {"name": standard, "criteria": [asdict(one) for one in criteria]}} if standard else {})
-    written = _write(title, found, facts, out, html)
+    said = texts_behind(found)
+    facts = figures(found, said) | ({"standard": {"name": standard, "criteria": [asdict(one) for one in criteria]}} if standard else {})
+    written = _write(title, found, facts, said, out, html)
     if as_json:
         print(json.dumps(facts, ensure_ascii=False))
     else:
-        _print(found, criteria, written)
+        _print(found, criteria, written, said)
     if standard:
         return EXIT_DONE if passed(criteria) else EXIT_ISSUES
     return EXIT_DONE if facts["passed"] else EXIT_ISSUES
@@ -97,10 +98,10 @@ def _show(records: int) -> None:
     print(f"\r\033[K{records:,} read", end="", file=sys.stderr)
 
 
-def _write(title: str, found: Audit, facts: dict[str, Any], out: Path | None, html: Path | None) -> list[Path]:
+def _write(title: str, found: Audit, facts: dict[str, Any], said: Mapping[Place, Said], out: Path | None, html: Path | None) -> list[Path]:
     pages = [path for path in (html, out / "audit.html" if out else None) if path]
     if pages:
-        page = audit_page(title, found, texts_behind(found))
+        page = audit_page(title, found, said)
         for path in pages:
             write_text(path, page)
     if out:
@@ -109,7 +110,7 @@ def _write(title: str, found: Audit, facts: dict[str, Any], out: Path | None, ht
     return pages
 
 
-def _print(found: Audit, criteria: Sequence[Criterion], written: Sequence[Path]) -> None:
+def _print(found: Audit, criteria: Sequence[Criterion], written: Sequence[Path], said: Mapping[Place, Said]) -> None:
     console = Console(highlight=False, markup=False, emoji=False)
     for target, count, lines in zip(found.targets, found.survey.records, found.survey.unreadable, strict=True):
         unreadable = f", {many(lines.total(), 'unreadable line')}" if lines else ""
@@ -124,7 +125,8 @@ def _print(found: Audit, criteria: Sequence[Criterion], written: Sequence[Path])
     listed = findings(found)
     for one in listed:
         _print_finding(console, one, found)
-    _print_contradictions(console, found)
+    _print_families(console, found, said)
+    _print_contradictions(console, found, said)
     issues = sum(one.issue for one in listed)
     console.print(f"{many(issues, 'issue') if issues else 'no issue'}, {many(len(listed) - issues, 'note')}")
     if criteria:
@@ -152,10 +154,16 @@ def _print_finding(console: Console, one: Finding, found: Audit) -> None:
         console.print(Text(f"      mend: {one.cure}", style="dim"), soft_wrap=True)
 
 
-def _print_contradictions(console: Console, found: Audit) -> None:
-    if not found.contradictions.named:
-        return
-    said = texts_behind(found)
+def _print_families(console: Console, found: Audit, said: Mapping[Place, Said]) -> None:
+    for family in found.duplicates.largest[:_FAMILIES_NAMED]:
+        shown = [place for place in family.places[:_MEMBERS_NAMED] if place in said]
+        if shown:
+            console.print(f"      alike: {many(family.size, 'record')}", soft_wrap=True)
+        for place in shown:
+            console.print(f"        {place_text(place, found.targets)}: {_short(said[place].prompt)}", soft_wrap=True)
+
+
+def _print_contradictions(console: Console, found: Audit, said: Mapping[Place, Said]) -> None:
     for one in found.contradictions.named[:_CONTRADICTIONS_NAMED]:
         if one.first in said and one.second in said:
             console.print(f"      {one.kind}: {_short(said[one.first].prompt)}", soft_wrap=True)
