@@ -27,6 +27,7 @@ from gen.recipe import SPLITS, Recipe
 from gen.record import Export, GateLine, ModelLine, Packed, RunRecord
 from gen.review import reviewed
 from gen.splits import LOCKED_SPLIT, Assignment, assign, assign_pairs, leaks
+from gen.trainers.write import TrainerConfigs, write_trainers
 from gen.types import Preference, Sample
 
 PAPERS = ("card", "quality_report", "report", "readme")
@@ -46,6 +47,7 @@ class Written:
     dropped_pairs: int
     packed: Packed | None = None
     not_packed: str = ""
+    trainers: tuple[TrainerConfigs, ...] = ()
     files: tuple[str, ...] = field(default=())
 
     def lines(self) -> Iterator[str]:
@@ -67,6 +69,7 @@ class Written:
             yield f"{self.folder / packed.folder}: {packed.samples} samples in {packed.rows} rows of {packed.max_length} tokens"
         if self.not_packed:
             yield f"{self.folder / 'packed'}: not written: {self.not_packed}"
+        yield from (configs.line() for configs in self.trainers)
         yield f"{self.folder / 'report.html'}: what to look at before training on it"
 
 
@@ -93,11 +96,13 @@ def write_all(ledger: Ledger, recipe: Recipe, parts: Parts, folder: Path, *, loc
     _drop_stale_exports(folder, {export.folder for export in exports})
     made = _pack(folder, recipe, ledger, [sample for sample in samples if splits.of[sample.id] == "train"])
     packed, not_packed = (None, made) if isinstance(made, str) else (made, "")
-    record = record_of(ledger, recipe, parts, tuple(exports), packed, leaking)
+    trainers = write_trainers(folder, recipe, exports)
+    commands = tuple(command for configs in trainers for command in configs.commands)
+    record = record_of(ledger, recipe, parts, tuple(exports), packed, leaking, commands)
     papers = _papers(folder, record)
     ledger.set_fact("card", recipe.config.card.model_dump(mode="json"))
     sets = [export.file(split) for export in exports for split, count in export.rows.items() if count]
-    files = ("recipe.yaml", "accepted.jsonl", "rejected.jsonl", *sets, *papers)
+    files = ("recipe.yaml", "accepted.jsonl", "rejected.jsonl", *sets, *(file for configs in trainers for file in configs.files), *papers)
     return Written(
         folder=folder,
         accepted=accepted,
@@ -109,6 +114,7 @@ def write_all(ledger: Ledger, recipe: Recipe, parts: Parts, folder: Path, *, loc
         dropped_pairs=len(ledger.dropped()),
         packed=packed,
         not_packed=not_packed,
+        trainers=trainers,
         files=files,
     )
 
@@ -133,8 +139,16 @@ def split_samples(samples: Sequence[Sample], recipe: Recipe, ledger: Ledger) -> 
     return assigned, len(leaks(samples, assigned.of, components))
 
 
-def record_of(ledger: Ledger, recipe: Recipe, parts: Parts, exports: tuple[Export, ...], packed: Packed | None, leaking: int) -> RunRecord:
-    """The run as its papers need it."""
+def record_of(
+    ledger: Ledger,
+    recipe: Recipe,
+    parts: Parts,
+    exports: tuple[Export, ...],
+    packed: Packed | None,
+    leaking: int,
+    trainers: tuple[str, ...] = (),
+) -> RunRecord:
+    """The run as its papers need it; `trainers` are the commands that start a training."""
     config = recipe.config
     return RunRecord(
         name=config.name,
@@ -157,6 +171,7 @@ def record_of(ledger: Ledger, recipe: Recipe, parts: Parts, exports: tuple[Expor
         dropped=tuple(ledger.dropped()),
         packed=packed,
         leaks=leaking,
+        trainers=trainers,
         reviewed=reviewed(ledger),
     )
 

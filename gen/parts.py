@@ -17,6 +17,7 @@ from gen.pipeline import NamedGate, Plan
 from gen.recipe import Config, ModelLine, PluginLine, Recipe
 from gen.sequences import SequenceSpec
 from gen.sources import personas, seed_tasks, topics
+from gen.trainers.write import check_trainers, formats_for
 from gen.types import EMPTY, SequenceEnd, Sources, Verdict, freeze
 from gen.yaml_config import KeyPath
 
@@ -66,13 +67,14 @@ def build_parts(recipe: Recipe, sources: Sources | None = None) -> Parts:
         _check_sources(recipe, ("strategies", place), strategy, sources)
     gates = tuple(_gate(recipe, place, line, judges) for place, line in enumerate(config.gates))
     check_packing(recipe)
+    check_trainers(recipe)
     return Parts(
         sources=sources,
         strategies=strategies,
         gates=gates,
         judges=judges,
         pairs=pairs,
-        exporters={name: _exporter(recipe, place, name) for place, name in enumerate(config.export.formats)},
+        exporters={name: _exporter(recipe, place, name) for place, name in enumerate(formats_for(config.export))},
         sequences=_sequences(config, strategies, sources),
     )
 

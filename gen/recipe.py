@@ -263,12 +263,21 @@ class ExportLine(_Line):
     container: Literal["jsonl", "json", "parquet", "csv", "arrow"] = "jsonl"
     split: SplitLine = SplitLine()
     pack: Mapping[str, Any] | None = None
+    trainers: tuple[str, ...] = ()
+    base_model: Annotated[str, Field(max_length=300)] = ""
 
-    @field_validator("formats")
+    @field_validator("formats", "trainers")
     @classmethod
-    def _no_format_twice(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _nothing_twice(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) != len(value):
-            raise ValueError("a format stands here twice")
+            raise ValueError("a name stands here twice")
+        return value
+
+    @field_validator("base_model")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("use printable characters on one line")
         return value
 
 

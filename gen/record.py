@@ -69,7 +69,8 @@ class Packed:
 class RunRecord:
     """Everything about one run. `outcomes` gives all candidates in plan order each time it is called, so a long run is never held in
     memory; `date` is the day of writing; `goal` the number asked for, 0 without one; `split_by` names the unit that stays together;
-    `leaks` is what a check of the splits found, None without one; `reviewed` counts samples that a person judged as (good, all)."""
+    `leaks` is what a check of the splits found, None without one; `trainers` are the commands that start a training on it; `reviewed`
+    counts samples that a person judged as (good, all)."""
 
     name: str
     recipe_hash: str
@@ -91,4 +92,5 @@ class RunRecord:
     pairs: tuple[Preference, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     packed: Packed | None = None
+    trainers: tuple[str, ...] = ()
     reviewed: tuple[int, int] | None = None

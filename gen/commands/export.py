@@ -40,6 +40,8 @@ def command(
     max_words: Annotated[int | None, typer.Option(min=1, help="Of `documents`: words in a chunk; 1000.")] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Of `documents`: estimated tokens in a chunk, instead of words.")] = None,
     overlap: Annotated[int | None, typer.Option(min=0, help="Of `documents`: what a chunk repeats of the one before; 0.")] = None,
+    trainer: Annotated[str, typer.Option(help="Write configs for axolotl, llama_factory, trl, unsloth: names separated by commas.")] = "",
+    model: Annotated[str, typer.Option(help="The model that these train: a name on the Hub or a folder.")] = "",
     lab: Annotated[bool, typer.Option("--lab", help="Write a course's package too: instruction and output, with its papers.")] = False,
     out: Annotated[Path | None, typer.Option(help="The folder for a dataset; the package's, RUN/lab when left out.")] = None,
     push: Annotated[str, typer.Option(help="Push a run's training sets to this dataset on the Hub: owner/name.")] = "",
@@ -52,13 +54,13 @@ def command(
 
     Exit status: 0 though records did not fit the format, 1 if some of a dataset's were unreadable, 2 for wrong input.
     """
-    names = [name.strip() for name in formats.split(",") if name.strip()]
+    names = _names(formats)
     chunking = {"max_words": max_words, "max_tokens": max_tokens, "overlap": overlap}
     options = {name: value for name, value in chunking.items() if value is not None}
     if options and "documents" not in names:
         raise InputError(f"--{next(iter(options)).replace('_', '-')} is for documents: add --formats documents")
     if not _is_run(target):
-        for given, option in ((recipe_file, "--recipe"), (lab, "--lab"), (push, "--push")):
+        for given, option in ((recipe_file, "--recipe"), (lab, "--lab"), (push, "--push"), (trainer, "--trainer"), (model, "--model")):
             if given:
                 raise InputError(f"{option} is for a run's folder, and {target} is none")
         if approval is not None:
@@ -76,7 +78,7 @@ def command(
         recipe = _recipe(target, ledger.fact("recipe"), recipe_file)
         if approval is not None:
             require_approval(recipe.config.card, approval, target, today=datetime.now(UTC).date())
-        recipe = _with_export(recipe, names, container)
+        recipe = _with_export(recipe, names, container, _names(trainer), model)
         parts = _parts(recipe, kept_sources(ledger), stored=recipe_file is None)
         if options:
             parts = replace(parts, exporters={**parts.exporters, "documents": _exporter("documents", options)})
@@ -152,8 +154,13 @@ def _recipe(run: Path, text: str | None, file: Path | None) -> Recipe:
     return Recipe(config=config, file=given.file, text=stored.text, lines=given.lines)
 
 
-def _with_export(recipe: Recipe, formats: list[str], container: Container | None) -> Recipe:
-    changed = ({"formats": tuple(formats)} if formats else {}) | ({"container": container} if container else {})
+def _names(listed: str) -> list[str]:
+    return list(dict.fromkeys(name.strip() for name in listed.split(",") if name.strip()))
+
+
+def _with_export(recipe: Recipe, formats: list[str], container: Container | None, trainers: list[str], model: str) -> Recipe:
+    wishes = {"formats": tuple(formats), "container": container, "trainers": tuple(trainers), "base_model": model}
+    changed = {key: value for key, value in wishes.items() if value}
     if not changed:
         return recipe
     export = recipe.config.export.model_copy(update=changed)

@@ -134,6 +134,8 @@ def _body(record: RunRecord, figures: Figures) -> Iterator[str]:
         )
     if record.packed:
         yield f"`{record.packed.folder}/` is packed for {markdown(record.packed.tokenizer)}: `datasets.load_from_disk`."
+    if record.trainers:
+        yield "## Train\n\nIn this folder, each a training of its own:\n\n```sh\n" + "\n".join(record.trainers) + "\n```"
     yield "## Files\n\n" + "\n".join(f"- `{name}`: {what}" for name, what in _FILES)
 
 
