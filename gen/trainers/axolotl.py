@@ -25,6 +25,7 @@ from gen.trainers.setup import (
     Way,
     as_yaml,
     missing,
+    quoted,
     rate_note,
 )
 
@@ -43,11 +44,10 @@ def configs(setup: Setup) -> Configs:
     if name == "chatml" and "weight" in setup.turn_columns(name):
         return Configs({}, problem="loss weights are read by Axolotl as `train`: add the format axolotl")
     files = {}
-    for way in WAYS:
-        if name:
-            files[f"sft-{way}.yaml"] = as_yaml(_heading(f"sft-{way}"), [*_supervised(setup, name, way), *_shared(setup, way)])
-        if pairs:
-            files[f"dpo-{way}.yaml"] = as_yaml(_heading(f"dpo-{way}"), [*_preferences(setup, way), *_shared(setup, way)])
+    for way in WAYS if name else ():
+        files[f"sft-{way}.yaml"] = as_yaml(_heading(f"sft-{way}"), [*_supervised(setup, name, way), *_shared(setup, way)])
+    for way in WAYS if pairs else ():
+        files[f"dpo-{way}.yaml"] = as_yaml(_heading(f"dpo-{way}"), [*_preferences(setup, way), *_shared(setup, way)])
     return Configs(files, tuple(_command(file.removesuffix(".yaml")) for file in files))
 
 
@@ -60,7 +60,7 @@ def _heading(title: str) -> list[str]:
 
 
 def _supervised(setup: Setup, name: str, way: Way) -> Iterator[tuple[str, Any, str]]:
-    yield "base_model", setup.model, ""
+    yield "base_model", quoted(setup.model), ""
     yield "datasets", [_chats(setup, name, "train")], ""
     if setup.file(name, "validation"):
         yield "test_datasets", [_chats(setup, name, "validation")], "the run's own validation split"
@@ -91,7 +91,7 @@ def _chats(setup: Setup, name: str, split: str) -> dict[str, Any]:
 
 
 def _preferences(setup: Setup, way: Way) -> Iterator[tuple[str, Any, str]]:
-    yield "base_model", setup.model, "the model that the supervised training left, rather than the one before it"
+    yield "base_model", quoted(setup.model), "the model that the supervised training left, rather than the one before it"
     yield "rl", "dpo", ""
     yield "rl_beta", BETA, "Rafailov et al. 2023"
     yield "datasets", [_pairs(setup, "train")], ""

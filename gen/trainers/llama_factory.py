@@ -31,6 +31,7 @@ from gen.trainers.setup import (
     Way,
     as_yaml,
     missing,
+    quoted,
     rate_note,
 )
 
@@ -123,7 +124,7 @@ def _task(kind: str, splits: Sequence[str], way: Way) -> Iterator[tuple[str, Any
 
 def _shared(setup: Setup, title: str, way: Way) -> Iterator[tuple[str, Any, str]]:
     adapter = {"lora_target": "all", "lora_rank": RANK, "lora_alpha": ALPHA, "lora_dropout": DROPOUT}
-    yield "model_name_or_path", setup.model, ""
+    yield "model_name_or_path", quoted(setup.model), ""
     yield "do_train", True, ""
     yield "dataset_dir", _HERE, "from the run's folder"
     yield "output_dir", f"{_HERE}/{OUTPUT}/{title}", ""

@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import RoundTripRepresenter
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from gen.containers import read_rows
 from gen.containers.rows import Row
@@ -92,14 +95,34 @@ def rate_note(way: Way, *, preferences: bool) -> str:
     return _RATES[preferences, way]
 
 
+class _Exact(RoundTripRepresenter):
+    """Numbers as every reader understands them: to one of YAML 1.1, PyYAML, `1e-06` is a text, and `1.0e-06` a number."""
+
+
+def _number(representer: _Exact, value: float) -> ScalarNode:
+    text = repr(value)
+    node: ScalarNode = representer.represent_scalar("tag:yaml.org,2002:float", text if "." in text else text.replace("e", ".0e"))
+    return node
+
+
+_Exact.add_representer(float, _number)
+
+
+def quoted(text: str) -> str:
+    """A text from somebody else for YAML, always in quotes: to a reader of YAML 1.1, `on` is no text."""
+    in_quotes: str = DoubleQuotedScalarString(text)
+    return in_quotes
+
+
 def as_yaml(heading: Sequence[str], values: Iterable[tuple[str, Any, str]]) -> str:
-    """YAML with a comment at its top and one beside each value that has one; every text is quoted as YAML needs it."""
+    """YAML with comments at its top and beside each value that has one."""
     mapping = CommentedMap()
     for key, value, note in values:
         mapping[key] = value
         if note:
             mapping.yaml_add_eol_comment(note, key)
     yaml = YAML()
+    yaml.Representer = _Exact
     yaml.width = 140
     written = io.StringIO()
     yaml.dump(mapping, written)
