@@ -16,7 +16,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"text", "folding", "language", "likeness", "patterns", "turns", "replies", "markup", "conversation", "candidates"})
     | frozenset({"apportion", "packing", "splits", "templates", "prompts", "plugins", "plots", "card", "yaml_config", "containers", "chunks"}),
     frozenset({"recipe", "simulator", "records"}),
-    frozenset({"llm", "ledger", "ledger_rows", "record", "figures", "asking", "answering", "opinions", "second_chance"}),
+    frozenset({"llm", "ledger", "ledger_rows", "record", "figures", "against", "asking", "answering", "opinions", "second_chance"}),
     frozenset({"sources", "strategies", "gates", "judges", "pairs", "exporters", "trainers", "sequences", "simulated"}),
     frozenset({"pipeline", "pack_options"}),
     frozenset({"parts"}),

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from pathlib import Path
 
+from gen.against import ALIKE, read_held, touching
 from gen.errors import InputError
-from gen.likeness.minhash import families, near_duplicates
+from gen.likeness.minhash import families
 from gen.mixing.file import MixFile
-from gen.mixing.reading import Item, prompts_of
-from gen.records import Unreadable
+from gen.mixing.reading import Item
 from gen.splits import BY_FAMILY, Assignment, assign, leaks
 from gen.turns import part
-
-ALIKE = 0.7  # Jaccard similarity of content words from which two prompts are one family, as in every split of Sluice
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +59,16 @@ def check_against(mix: MixFile, file: str, items: Iterable[Item], split: Mapping
 
     Raises RecipeError with the line of `against` when the file cannot be read or holds no prompt.
     """
-    held: list[tuple[str, str]] = []
-    unreadable = 0
-    path = mix.folder / file
     try:
-        for record in prompts_of(path):
-            if isinstance(record, Unreadable):
-                unreadable += 1
-            elif text := part(record.sample, "instruction"):
-                held.append((f"line {record.line}", text))
+        held = read_held(mix.folder / file)
     except InputError as error:
         raise mix.error(("against",), error) from error
-    if not held:
-        raise mix.error(("against",), f"{file} holds no prompt to check against ({unreadable} unreadable lines)")
     learnt = [item.sample for item in items if split[item.sample.id] != "test"]
-    texts = chain((text for _, text in held), (part(sample, "instruction") for sample in learnt))
-    found = _across(texts, len(held))
     pairs = [
-        Pair("near_duplicate", learnt[place].id, split[learnt[place].id], held[other][0], Path(file).name, similarity)
-        for other, place, similarity in found
+        Pair("near_duplicate", learnt[touch.at].id, split[learnt[touch.at].id], touch.place, held.file, touch.similarity)
+        for touch in touching(held, (part(sample, "instruction") for sample in learnt))
     ]
-    return Against(file, len(held), unreadable, tuple(pairs))
+    return Against(file, len(held.prompts), held.unreadable, tuple(pairs))
 
 
 def _check_possible(mix: MixFile, items: Sequence[Item]) -> None:
@@ -95,22 +79,6 @@ def _check_possible(mix: MixFile, items: Sequence[Item]) -> None:
         raise mix.error(("split", split), problem)
     if by != BY_FAMILY and not any(by in item.sample.provenance.notes for item in items):
         raise mix.error(("split", "by"), f"no record has a field '{by}' with a text or number in it: leave it out to split by family")
-
-
-def _across(texts: Iterable[str], edge: int) -> list[tuple[int, int, float]]:
-    """(place before the edge, place after it counted from the edge, similarity) of near-duplicates, the best one of each latter place."""
-    copies: dict[int, list[int]] = defaultdict(list)
-    best: dict[int, tuple[float, int]] = {}
-    for left, right, similarity in near_duplicates(texts, ALIKE):
-        low, high = sorted((left, right))
-        if similarity == 1.0:
-            copies[low].append(high)
-        if low < edge <= high and similarity > best.get(high, (0.0, 0))[0]:
-            best[high] = (similarity, low)
-    for first, others in copies.items():  # a copy is paired with the first of its kind alone
-        if first in best:
-            best.update({other: best[first] for other in others if other not in best})
-    return [(other, place - edge, similarity) for place, (similarity, other) in sorted(best.items())]
 
 
 def _pair(kind: str, ids: Sequence[str], splits: Mapping[str, str]) -> Pair:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -64,11 +64,6 @@ def read_datasets(mix: MixFile, progress: Callable[[str, int], None]) -> list[Da
             raise mix.error(("datasets", name, "path"), f"no usable record in {line.path} ({why})")
         found.append(dataset)
     return found
-
-
-def prompts_of(path: Path) -> Iterator[Record | Unreadable]:
-    """The records of a file to check against. Raises InputError when it cannot be read."""
-    yield from read_records(path)
 
 
 def _read(name: str, line: DatasetLine, mix: MixFile, progress: Callable[[str, int], None]) -> Dataset:
