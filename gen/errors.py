@@ -4,6 +4,7 @@ SluiceError                 the root: main() catches it once, prints one line, e
 ├── RecipeError             a recipe that cannot be run as written: file, line, key, value, what would be right
 ├── InputError              a file, folder or argument from outside that cannot be used
 ├── PromptError             a prompt file that is missing, broken or asked for an undefined variable
+├── LeakError               what is held back for a test lies in what is learnt: nothing is exported
 ├── StorageError            a database or an output that cannot be read or written (disk full, corrupted, newer version)
 └── ProviderError           one call to a model failed
     ├── RequestRejected     final for this request: 400, 404, 422, content policy, context too long
@@ -33,6 +34,10 @@ class RecipeError(SluiceError):
 
 class InputError(SluiceError):
     """A file, folder or argument from outside that cannot be used."""
+
+
+class LeakError(SluiceError):
+    """Two splits, or a split and a file of the user's own, share what must stand on one side."""
 
 
 class PromptError(SluiceError):

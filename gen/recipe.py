@@ -263,6 +263,7 @@ class ExportLine(_Line):
     container: Literal["jsonl", "json", "parquet", "csv", "arrow"] = "jsonl"
     split: SplitLine = SplitLine()
     pack: Mapping[str, Any] | None = None
+    against: tuple[str, ...] = ()
     trainers: tuple[str, ...] = ()
     base_model: Annotated[str, Field(max_length=300)] = ""
 
@@ -272,6 +273,11 @@ class ExportLine(_Line):
         if len(set(value)) != len(value):
             raise ValueError("a name stands here twice")
         return value
+
+    @field_validator("against", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
     @field_validator("base_model")
     @classmethod
