@@ -40,6 +40,8 @@ LINE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "search": {"model": "search"},
     "command": {"model": "command", "max_concurrency": 4},
     "perspective": {"model": "perspective", "requests_per_minute": 60.0},
+    # The first call waits for the weights, and `max_concurrency` is how many requests a batch holds.
+    "transformers": {"timeout_seconds": 3600.0, "max_concurrency": 16},
 }
 SPLITS = ("train", "validation", "test")
 MAX_GOAL = 1_000_000_000
@@ -111,10 +113,21 @@ class BatchLine(_Line):
     price_factor: Annotated[float, Field(gt=0, le=1)] = 0.5
 
 
+class LocalLine(_Line):
+    """Where a model in this process runs (`auto`, `cpu`, `cuda`, `cuda:1`, `mps`), in which numbers (`auto` is those of its files), which
+    revision of a model on the Hub is meant, and what its chat template is told (`{enable_thinking: false}`)."""
+
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$")] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    revision: Annotated[str, Field(max_length=200)] = ""
+    template_options: dict[str, Any] = Field(default_factory=dict)
+
+
 class ModelLine(_Line):
     """One model of the recipe. `requests_per_minute` and the token limits bound what is sent; without them the limits are learned from
     the provider's headers. `max_concurrency` bounds the requests in flight. `mode: batch` sends them by the provider's batch API, which has
-    no use for either. `tool` tells how a search or a command is asked (gen/llm/tools.py). Keys come from the environment only."""
+    no use for either. `tool` tells how a search or a command is asked (gen/llm/tools.py), `local` how a model runs in this process. Keys
+    come from the environment only."""
 
     provider: str = "simulator"
     model: str = "simulated-writer"
@@ -134,6 +147,7 @@ class ModelLine(_Line):
     extra_body: dict[str, Any] = Field(default_factory=dict)
     simulator: dict[str, Any] = Field(default_factory=dict)
     tool: dict[str, Any] = Field(default_factory=dict)
+    local: LocalLine = LocalLine()
     mode: Literal["live", "batch"] = "live"
     batch: BatchLine = BatchLine()
     capabilities: CapabilitiesLine = CapabilitiesLine()
@@ -156,6 +170,12 @@ class ModelLine(_Line):
     def _simulator_options_only_for_the_simulator(self) -> ModelLine:
         if self.simulator and self.provider != "simulator":
             raise ValueError(f"`simulator:` options need `provider: simulator`, not '{self.provider}'")
+        return self
+
+    @model_validator(mode="after")
+    def _local_options_only_for_local_models(self) -> ModelLine:
+        if self.local != LocalLine() and self.provider != "transformers":
+            raise ValueError(f"`local:` options need `provider: transformers`, not '{self.provider}'")
         return self
 
 
@@ -404,6 +424,9 @@ def fixed_part(config: Config) -> dict[str, Any]:
             line.pop(key, None)
         if not line["tool"]:  # folders made before there were tools know nothing of them
             del line["tool"]
+        line["local"] = {key: value for key, value in line["local"].items() if key != "device" and value not in ("", "auto", {})}
+        if not line["local"]:
+            del line["local"]
         line["capabilities"] = {key: value for key, value in line["capabilities"].items() if value is not None}
         if not line["capabilities"]:  # nor of these
             del line["capabilities"]
@@ -437,7 +460,9 @@ def _allowed_keys(path: KeyPath) -> list[str]:
         "price": PriceLine,
         "batch": BatchLine,
         "capabilities": CapabilitiesLine,
+        "local": LocalLine,
         "card": CardFields,
     }
-    kind = next((models[str(step)] for step in reversed(path) if step in models), Config)
+    steps = path[:1] + path[2:] if path[:1] == ("models",) else path  # without a model's own name, which may be any of these words
+    kind = next((models[str(step)] for step in reversed(steps) if step in models), Config)
     return sorted(kind.model_fields)

@@ -194,6 +194,7 @@ FAMILIES: tuple[Family, ...] = (
         "2026-11-22",
     ),
     Family("simulator", (), {"embedding_inputs": 2048}, "gen/simulator", "2026-11-22"),
+    Family("transformers", (), {"json_schema": False, "moderations": False}, "gen/llm/local", "2026-11-22"),
 )
 
 

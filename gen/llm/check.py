@@ -11,6 +11,7 @@ from gen.errors import RecipeError
 from gen.llm.batching.offer import check_batch
 from gen.llm.capabilities import capabilities_of
 from gen.llm.keys import line_identity
+from gen.llm.local.identity import check_local, local_options
 from gen.llm.prices import Price, price_of
 from gen.llm.provider import CAPABILITIES, Capabilities, Endpoint
 from gen.llm.tools import check_tool, is_private_or_safe
@@ -78,6 +79,7 @@ def _route(name: str, line: ModelLine, environ: Mapping[str, str]) -> Route:
     check_batch(name, line)
     try:
         check_tool(line)
+        check_local(line)
     except RecipeError as error:
         raise RecipeError(error.message, key=f"models.{name}.{error.key}") from error
     for key in line.extra_body:
@@ -89,7 +91,8 @@ def _route(name: str, line: ModelLine, environ: Mapping[str, str]) -> Route:
         if line.base_url is not None:
             raise RecipeError(f"provider '{line.provider}' runs on this machine and has no address", key=f"models.{name}.base_url")
         key = _api_key(name, line, capabilities, "", environ)
-        endpoint = Endpoint(line.provider, api_key=key, options=canonical_json(line.tool))
+        local = line.provider == "transformers"
+        endpoint = Endpoint(line.provider, api_key=key, options=local_options(line) if local else canonical_json(line.tool))
     else:
         base_url = _base_url(name, line, capabilities)
         if capabilities.answers in ("lookup", "likelihoods") and not is_private_or_safe(base_url):

@@ -8,6 +8,7 @@ an address, because its port differs from run to run.
 from __future__ import annotations
 
 from gen.llm.capabilities import shaping
+from gen.llm.local.identity import model_identity
 from gen.llm.provider import CAPABILITIES, sampling
 from gen.recipe import ModelLine
 from gen.simulator import options as simulator_options
@@ -17,9 +18,12 @@ _KEY_HEX_DIGITS = 64  # the whole SHA-256
 
 
 def line_identity(line: ModelLine) -> Json:
-    """What tells two services apart that might answer the same request differently."""
+    """What tells two services apart that might answer the same request differently. Raises RecipeError (key `model`) for a model in this
+    process that is not to be found."""
     if line.provider == "simulator":
         return simulator_options.from_mapping(line.simulator).identity()
+    if line.provider == "transformers":
+        return model_identity(line)
     capabilities = CAPABILITIES.get(line.provider)
     address = (line.base_url or (capabilities.base_url if capabilities else None) or "").rstrip("/")
     return [address, line.tool] if line.tool else address

@@ -16,7 +16,11 @@ from gen.types import Usage
 
 _MILLION = 1_000_000
 _CACHE_WRITE = {"anthropic": 1.25}  # platform.claude.com/docs/en/build-with-claude/prompt-caching: times the input's price, for 5 minutes
-_FREE: Mapping[str, str] = {"perspective": "the Perspective API is free", "command": "a command of one's own is free"}
+_FREE: Mapping[str, str] = {
+    "perspective": "the Perspective API is free",
+    "command": "a command of one's own is free",
+    "transformers": "it runs on this machine",
+}
 
 
 class Price(Protocol):

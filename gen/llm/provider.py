@@ -82,6 +82,7 @@ CAPABILITIES: Mapping[str, Capabilities] = MappingProxyType(
             limits_per="model",
         ),
         "simulator": Capabilities(module="gen.llm.providers.simulator", own_server=True, tokens_counted="asked"),
+        "transformers": Capabilities(module="gen.llm.providers.transformers", on_this_machine=True),
         "search": Capabilities(module="gen.llm.providers.search", raw_prompts=False, seed=False, answers="lookup"),
         "command": Capabilities(module="gen.llm.providers.command", raw_prompts=False, seed=False, answers="lookup", on_this_machine=True),
         # docs.vllm.ai/en/latest/models/pooling_models: reward models and classifiers have no chat endpoint.

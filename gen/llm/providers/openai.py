@@ -16,12 +16,13 @@ import orjson
 
 from gen.errors import ProviderError
 from gen.llm import embedding, moderation
-from gen.llm.capabilities import ModelCapabilities, capabilities_of
+from gen.llm.capabilities import capabilities_of
 from gen.llm.connection import NO_KEY, TIMEOUT, WIRE_ERRORS, connection_error
 from gen.llm.prefix import prefix_name
-from gen.llm.provider import Endpoint, HeaderSink, Provider, by_prompt, own_cloud, sampling, wire_seed
+from gen.llm.provider import Endpoint, HeaderSink, Provider, own_cloud, sampling, wire_seed
 from gen.llm.transport import DirectClient
 from gen.llm.wire import count, finish_reason, malformed, mapping, parse_object, simulated, status_error, well_formed
+from gen.llm.worded import worded_turns
 from gen.recipe import ModelLine
 from gen.types import FinishReason, Json, Request, Response, Usage, thaw
 
@@ -94,7 +95,7 @@ def build_payload(request: Request, line: ModelLine) -> tuple[str, dict[str, Any
         body |= {"prompt": well_formed(request.prompt), "max_tokens": chosen.max_tokens}
     else:
         path = "/chat/completions"
-        body["messages"] = _turns(request, able)
+        body["messages"] = worded_turns(request, able)
         body["max_completion_tokens" if hosted else "max_tokens"] = chosen.max_tokens
     if chosen.temperature is not None and able.temperature:
         body["temperature"] = chosen.temperature
@@ -154,28 +155,6 @@ def parse_response(body: bytes, headers: Mapping[str, str]) -> Response:
 def to_error(reply: httpx2.Response, secret: str) -> ProviderError:
     """Our error for a reply of status 300 and more, without the key."""
     return status_error("openai", reply.status_code, reply.content, reply.headers, secrets=(secret,), wall=time.time())
-
-
-def _turns(request: Request, able: ModelCapabilities) -> list[dict[str, str]]:
-    """The messages on the wire. A schema that the API has no parameter for is asked for in words; where the model knows no system role,
-    what stands there opens the first user turn."""
-    turns = [{"role": message.role, "content": well_formed(message.content)} for message in request.messages]
-    if request.response_schema is not None and not able.json_schema:
-        asked = by_prompt(request.response_schema)
-        if turns and turns[0]["role"] == "system":
-            turns[0]["content"] += f"\n\n{asked}"
-        else:
-            turns.insert(0, {"role": "system", "content": asked})
-    if able.system_role:
-        return turns
-    said = "\n\n".join(turn["content"] for turn in turns if turn["role"] == "system")
-    turns = [turn for turn in turns if turn["role"] != "system"]
-    first = next((turn for turn in turns if turn["role"] == "user"), None)
-    if said and first is not None:
-        first["content"] = f"{said}\n\n{first['content']}"
-    elif said:
-        turns.insert(0, {"role": "user", "content": said})
-    return turns
 
 
 def is_closed(schema: Json) -> bool:
