@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gen import __version__, plugins
+from gen.against import Held
 from gen.candidates import accepted_rows, rejected_rows
 from gen.containers import remove_rows, write_rows
 from gen.containers.columns import UsedColumns
@@ -18,6 +19,7 @@ from gen.conversation import SIMULATED_COLUMN, Skipped
 from gen.errors import InputError, RecipeError
 from gen.figures.whole import figures_of
 from gen.files import write_jsonl, write_text
+from gen.leak_check import held_files, refuse_leaks
 from gen.ledger import Ledger
 from gen.likeness.minhash import families
 from gen.pack_options import SHIPPED_TOKENIZER, packed_exporter, tokenizer_title
@@ -48,6 +50,7 @@ class Written:
     packed: Packed | None = None
     not_packed: str = ""
     trainers: tuple[TrainerConfigs, ...] = ()
+    against: tuple[Held, ...] = ()
     files: tuple[str, ...] = field(default=())
 
     def lines(self) -> Iterator[str]:
@@ -59,6 +62,9 @@ class Written:
         yield f"splits by {self.split_by}: {shares}"
         if self.splits.empty:
             yield f"empty, since there are only {self.splits.units} units to keep together: {', '.join(self.splits.empty)}"
+        for held in self.against:
+            unread = f"; {held.unreadable} of its lines could not be read" if held.unreadable else ""
+            yield f"nothing of the {len(held.prompts)} prompts of {held.file} is in training or validation{unread}"
         for export in (one for one in self.exports if one.format != "preference"):
             skipped = f"; {len(export.skipped)} left out ({export.skipped[0].reason})" if export.skipped else ""
             yield f"{self.folder / export.folder}: {sum(export.rows.values())} rows of {export.format}{skipped}"
@@ -76,19 +82,21 @@ class Written:
 def write_all(ledger: Ledger, recipe: Recipe, parts: Parts, folder: Path, *, lock_test: bool = True) -> Written:
     """Write every output of the run. The test split is locked when the run is complete: later outputs never move a sample out of it.
 
-    Raises StorageError when a file cannot be written; each file is whole or what it was before.
+    Raises StorageError when a file cannot be written, LeakError where the splits leak or training touches a file of `export.against`:
+    accepted.jsonl and rejected.jsonl are then written, the rest stays as it was. Each file is whole or what it was before.
     """
     write_text(folder / "recipe.yaml", recipe.text)
     accepted = write_jsonl(folder / "accepted.jsonl", accepted_rows(ledger.outcomes()))
     rejected = write_jsonl(folder / "rejected.jsonl", rejected_rows(ledger.outcomes()))
     samples = [outcome.item for outcome in ledger.outcomes() if outcome.accepted and isinstance(outcome.item, Sample)]
     splits, leaking = split_samples(samples, recipe, ledger)
+    pairs, against = ledger.preferences(), held_files(recipe)
+    refuse_leaks(recipe, against, samples, pairs, splits.of | assign_pairs(pairs, samples, splits.of), leaking)
     split_by = recipe.config.export.split.by
     ledger.write_splits({name: split for name, split in splits.of.items() if lock_test or split != LOCKED_SPLIT})
     container = recipe.config.export.container
     formats = {name: exporter for name, exporter in parts.exporters.items() if exporter.takes == "samples"}
     exports = [_export(folder, name, one, samples, splits.of, splits.counts, container) for name, one in formats.items()]
-    pairs = ledger.preferences()
     if pairs:
         others = {name: one for name, one in parts.exporters.items() if one.takes == "preferences"}
         for name, one in ({"preference": plugins.build("exporters", "preference", {})} | others).items():
@@ -115,12 +123,15 @@ def write_all(ledger: Ledger, recipe: Recipe, parts: Parts, folder: Path, *, loc
         packed=packed,
         not_packed=not_packed,
         trainers=trainers,
+        against=against,
         files=files,
     )
 
 
 def check_splits(ledger: Ledger, recipe: Recipe) -> None:
-    """Raise RecipeError where the recipe leaves out a split that is locked: better said before anything is paid."""
+    """Raise RecipeError where the recipe leaves out a split that is locked or names no file to check against: better said before anything
+    is paid."""
+    held_files(recipe)
     if LOCKED_SPLIT in ledger.splits().values() and LOCKED_SPLIT not in recipe.config.export.split.ratios:
         problem = f"the {LOCKED_SPLIT} split of this run is locked and cannot be left out: give it a ratio above 0, or take another --out"
         raise recipe.error(("export", "split", LOCKED_SPLIT), problem)

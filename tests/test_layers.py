@@ -22,7 +22,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"parts"}),
     frozenset({"run", "run_folder", "outputs", "recorder", "pairs_stage", "preview", "rehearsal", "estimate", "batch_rounds"})
     | frozenset({"regenerate", "approval", "lab", "review", "replay", "evaluation", "pack_source", "mixing", "audit"})
-    | frozenset({"convert", "publish", "gating"}),
+    | frozenset({"convert", "publish", "leak_check", "gating"}),
     frozenset({"commands"}),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -17,7 +17,7 @@ from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
 from gen import __version__
 from gen.commands.logs import set_up as log_from
-from gen.errors import SluiceError
+from gen.errors import LeakError, SluiceError
 
 # Name → (module, what `sluice --help` says). Their order is that of the work.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -63,6 +63,9 @@ def call(arguments: list[str]) -> int:
         return EXIT_WRONG_INPUT
     except ClickException as wrong:
         return _complain(f"{wrong.format_message().replace(': Value error, ', ': ', 1)}{_where_help_is(wrong)}")
+    except LeakError as leak:
+        _complain(str(leak))
+        return EXIT_SHORT
     except SluiceError as error:
         return _complain(str(error))
     except (KeyboardInterrupt, typer.Abort):

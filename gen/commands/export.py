@@ -13,17 +13,20 @@ from typing import Annotated, Any, Literal
 import typer
 
 from gen import plugins
+from gen.against import Held, read_held
 from gen.approval import refuse_without_card, require_approval
 from gen.card import UsageRight
 from gen.containers import is_dataset, is_hub, split_files, stem_of
 from gen.convert import Converted, convert
 from gen.errors import InputError, RecipeError
 from gen.lab import write_lab
+from gen.leak_check import refuse_touching
 from gen.outputs import write_all
 from gen.parts import Parts, build_parts
 from gen.recipe import SPLITS, Recipe, load, parse
 from gen.records import Reading, reading_of
 from gen.run_folder import exclusive, kept_sources, open_ledger
+from gen.splits import LOCKED_SPLIT
 from gen.types import Sources
 
 EXIT_DONE, EXIT_UNREADABLE_LINES = 0, 1
@@ -40,6 +43,9 @@ def command(
     max_words: Annotated[int | None, typer.Option(min=1, help="Of `documents`: words in a chunk; 1000.")] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Of `documents`: estimated tokens in a chunk, instead of words.")] = None,
     overlap: Annotated[int | None, typer.Option(min=0, help="Of `documents`: what a chunk repeats of the one before; 0.")] = None,
+    against: Annotated[
+        list[Path] | None, typer.Option(help="Fail where training or validation is nearly in this file, a test set of your own.")
+    ] = None,
     trainer: Annotated[str, typer.Option(help="Write configs for axolotl, llama_factory, trl, unsloth: names separated by commas.")] = "",
     model: Annotated[str, typer.Option(help="The model that these train: a name on the Hub or a folder.")] = "",
     lab: Annotated[bool, typer.Option("--lab", help="Write a course's package too: instruction and output, with its papers.")] = False,
@@ -52,7 +58,8 @@ def command(
     """Write a run's files again: formats, splits, papers. No model is asked; the locked test split stays as it is. Or write any dataset in
     another format to --out.
 
-    Exit status: 0 though records did not fit the format, 1 if some of a dataset's were unreadable, 2 for wrong input.
+    Exit status: 0 though records did not fit the format, 1 if some of a dataset's were unreadable or what is tested on would be learnt, 2
+    for wrong input.
     """
     names = _names(formats)
     chunking = {"max_words": max_words, "max_tokens": max_tokens, "overlap": overlap}
@@ -65,7 +72,8 @@ def command(
                 raise InputError(f"{option} is for a run's folder, and {target} is none")
         if approval is not None:
             refuse_without_card(target, approval)
-        return _convert(target, names, out, container or "jsonl", reading_of(layout, columns), options, as_json=as_json)
+        reading, held = reading_of(layout, columns), [read_held(file) for file in against or ()]
+        return _convert(target, names, out, container or "jsonl", reading, options, held, as_json=as_json)
     if layout or columns:
         raise InputError("--layout and --columns are for datasets; a run's samples are known")
     if out is not None and not lab:
@@ -78,7 +86,7 @@ def command(
         recipe = _recipe(target, ledger.fact("recipe"), recipe_file)
         if approval is not None:
             require_approval(recipe.config.card, approval, target, today=datetime.now(UTC).date())
-        recipe = _with_export(recipe, names, container, _names(trainer), model)
+        recipe = _with_export(recipe, names, container, _names(trainer), model, against or [])
         parts = _parts(recipe, kept_sources(ledger), stored=recipe_file is None)
         if options:
             parts = replace(parts, exporters={**parts.exporters, "documents": _exporter("documents", options)})
@@ -99,7 +107,15 @@ def _is_run(target: Path) -> bool:
 
 
 def _convert(
-    target: Path, names: list[str], out: Path | None, container: Container, reading: Reading, options: dict[str, Any], *, as_json: bool
+    target: Path,
+    names: list[str],
+    out: Path | None,
+    container: Container,
+    reading: Reading,
+    options: dict[str, Any],
+    held: list[Held],
+    *,
+    as_json: bool,
 ) -> int:
     if not is_hub(target) and not target.exists():
         raise InputError(f"no such run folder or file: {target}")
@@ -109,6 +125,9 @@ def _convert(
         raise InputError(f"{target} is no run: name the folder to write to with --out")
     exporter = _exporter(names[0], options)
     sources = [(stem_of(target), target)] if is_dataset(target) else split_files(target, SPLITS)
+    for name, file in sources:
+        if is_dataset(target) or name != LOCKED_SPLIT:
+            refuse_touching(file, reading, held)
     done = [convert(file, out / name if len(sources) > 1 else out, name, names[0], exporter, container, reading) for name, file in sources]
     if as_json:
         print(json.dumps([_as_json(one) for one in done] if len(done) > 1 else _as_json(done[0]), ensure_ascii=False))
@@ -158,8 +177,11 @@ def _names(listed: str) -> list[str]:
     return list(dict.fromkeys(name.strip() for name in listed.split(",") if name.strip()))
 
 
-def _with_export(recipe: Recipe, formats: list[str], container: Container | None, trainers: list[str], model: str) -> Recipe:
-    wishes = {"formats": tuple(formats), "container": container, "trainers": tuple(trainers), "base_model": model}
+def _with_export(
+    recipe: Recipe, formats: list[str], container: Container | None, trainers: list[str], model: str, against: list[Path]
+) -> Recipe:
+    files = tuple(str(path if is_hub(path) else path.resolve()) for path in against)
+    wishes = {"formats": tuple(formats), "container": container, "trainers": tuple(trainers), "base_model": model, "against": files}
     changed = {key: value for key, value in wishes.items() if value}
     if not changed:
         return recipe
