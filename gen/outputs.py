@@ -91,7 +91,7 @@ def write_all(ledger: Ledger, recipe: Recipe, parts: Parts, folder: Path, *, loc
     samples = [outcome.item for outcome in ledger.outcomes() if outcome.accepted and isinstance(outcome.item, Sample)]
     splits, leaking = split_samples(samples, recipe, ledger)
     pairs, against = ledger.preferences(), held_files(recipe)
-    refuse_leaks(recipe, against, samples, pairs, splits.of | assign_pairs(pairs, samples, splits.of), leaking)
+    refuse_leaks(recipe, against, samples, pairs, {**splits.of, **assign_pairs(pairs, samples, splits.of)}, leaking)
     split_by = recipe.config.export.split.by
     ledger.write_splits({name: split for name, split in splits.of.items() if lock_test or split != LOCKED_SPLIT})
     container = recipe.config.export.container
