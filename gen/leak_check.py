@@ -62,9 +62,8 @@ def refuse_touching(file: Path, reading: Reading, held: Iterable[Held]) -> None:
 
 def _leak(held: Held, found: Sequence[Touch], named: Sequence[str], cure: str) -> LeakError:
     rest = f" and {len(named) - _NAMED:,} more" if len(named) > _NAMED else ""
-    return LeakError(
-        f"{held.file}: {many(len(found), 'prompt')} of the training data are nearly in it ({', '.join(named[:_NAMED])}{rest}); nothing was exported: {cure}"
-    )
+    what = f"{many(len(found), 'prompt')} of the training data {'is' if len(found) == 1 else 'are'} nearly in it"
+    return LeakError(f"{held.file}: {what} ({', '.join(named[:_NAMED])}{rest}); nothing was exported: {cure}")
 
 
 def _prompts(file: Path, reading: Reading, lines: list[int]) -> Iterable[str]:
