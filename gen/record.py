@@ -12,6 +12,10 @@ from gen.containers import WRITTEN
 from gen.conversation import Skipped
 from gen.types import Call, Dropped, Outcome, Preference, SequenceEnd, Session
 
+# What judges keep beside their aspects, on scales of their own (counts, a distance): a gate may name one, none pulls the whole score, and
+# none is an opinion that could favour anything.
+BESIDE = frozenset({"spread", "supported", "refuted", "not_found", "unsupported"})
+
 
 @dataclass(frozen=True, slots=True)
 class ModelLine:

@@ -183,7 +183,7 @@ def _instruction(outcome: Outcome) -> str:
 
 
 def _one_line(value: Any) -> str:
-    text = " ".join(str(value).split())
+    text = " ".join((value if isinstance(value, str) else json.dumps(thaw(value), ensure_ascii=False)).split())
     return text if len(text) <= 120 else text[:119] + "…"
 
 

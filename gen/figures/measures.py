@@ -10,7 +10,7 @@ from statistics import fmean
 
 from gen.figures.counts import middle
 from gen.figures.facts import Fact
-from gen.record import GateLine
+from gen.record import BESIDE, GateLine
 from gen.text import count_words
 from gen.types import Call, Dropped, Message, Preference, SequenceEnd
 
@@ -53,7 +53,8 @@ class Lengths:
 class Scores:
     """One judge's opinions: (value, accepted, rejected) in rising order; `minimum` and `maximum` as a gate has them; `at_ceiling` the share
     of opinions at the highest value seen; `with_length` Pearson's correlation with the logarithm of the reply's words, None when undefined.
-    `part_of` names the judge read by a maximum of which this is one category that no gate compares by itself."""
+    `part_of` names the judge read by a maximum of which this is one category that no gate compares by itself, or beside whose opinion a
+    number of another scale was kept (`beside`): a count of claims, how far the draws lie apart."""
 
     judge: str
     values: tuple[tuple[float, int, int], ...]
@@ -63,6 +64,7 @@ class Scores:
     at_ceiling: float
     with_length: float | None
     part_of: str = ""
+    beside: bool = False
 
     @property
     def count(self) -> int:
@@ -70,8 +72,9 @@ class Scores:
 
     @property
     def graded(self) -> bool:
-        """Whether higher is better: neither read by a maximum nor a share from 0 to 1, such as a moderation category's."""
-        return self.maximum is None and bool(self.values) and self.values[-1][0] > 1
+        """Whether higher is better: neither a number beside an opinion, nor read by a maximum, nor a share from 0 to 1, such as a
+        moderation category's."""
+        return not self.beside and self.maximum is None and bool(self.values) and self.values[-1][0] > 1
 
     @property
     def bounds(self) -> str:
@@ -189,13 +192,14 @@ def scores(candidates: Sequence[Fact], gates: Sequence[GateLine]) -> tuple[Score
     found = []
     for judge, given in opinions.items():
         gate = compared.get(judge)
-        whole = next((name for name in shares if judge.startswith(f"{name}.")), "") if gate is None else ""
+        base, _, name = judge.rpartition(".")
+        whole = next((one for one in shares if judge.startswith(f"{one}.")), base if name in BESIDE else "") if gate is None else ""
         found.append(_scores(judge, given, gate, unreadable[judge], whole))
     return tuple(found)
 
 
 def own_figures(found: Sequence[Scores]) -> tuple[Scores, ...]:
-    """Those that get a figure of their own: all but the categories of a judge that is itself shown."""
+    """Those that get a figure of their own: all but the categories of a judge that is itself shown, and what it keeps beside them."""
     shown = {one.judge for one in found}
     return tuple(one for one in found if one.part_of not in shown)
 
@@ -301,6 +305,7 @@ def _scores(judge: str, given: Sequence[tuple[float, Fact]], gate: GateLine | No
         at_ceiling=top / max(1, len(given)),
         with_length=_correlation([value for value, _ in given], longs),
         part_of=part_of,
+        beside=judge.rpartition(".")[2] in BESIDE,
     )
 
 

@@ -7,10 +7,8 @@ from typing import ClassVar
 
 from gen.bounds import to_try
 from gen.errors import RecipeError
+from gen.record import BESIDE
 from gen.types import Sample, Verdict, kept, rejected
-
-# What judges keep beside their aspects, on scales of their own (counts, a distance): a gate may name one, none pulls the whole score.
-_BESIDE = frozenset({"spread", "supported", "refuted", "not_found", "unsupported"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ class ScoreGate:
         parts = [
             (score.value, name)
             for name, score in sample.scores.items()
-            if name.startswith(start) and score.value is not None and name.removeprefix(start) not in _BESIDE
+            if name.startswith(start) and score.value is not None and name.removeprefix(start) not in BESIDE
         ]
         if self.aspect or not parts:
             return ""
