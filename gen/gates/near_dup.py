@@ -81,8 +81,12 @@ class NearDup:
         self._add(sketch, facts, packed, sample_id)
 
     def _verdict(self, sketch: Sketch, facts: int, reading: Callable[[], Reading]) -> Verdict:
-        for position, _ in self._index.alike_sketch(sketch, self.threshold * _LEEWAY, facts, most=_MOST_VERIFIED):
-            one, other = reading(), _unpacked(self._readings[position])
+        candidates = self._index.alike_sketch(sketch, self.threshold * _LEEWAY, facts, most=_MOST_VERIFIED)
+        if not candidates:
+            return kept("near_dup")
+        one = reading()
+        for position, _ in candidates:
+            other = _unpacked(self._readings[position])
             share = similarity(one, other) if may_be_same(one, other) else 0.0
             if share >= self.threshold:
                 detail = f"same task as {self._ids[position]} (similarity {share:.2f}, threshold {self.threshold:g})"

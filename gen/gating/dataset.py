@@ -8,6 +8,7 @@ often the work was interrupted and taken up again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def _plan(sources: Sequence[Source], gates: Sequence[NamedGate], reading: Readin
 
 def _options(gate: Any) -> Mapping[str, Any]:
     """A gate's options; with the files that they name, since those decide too."""
-    options = {name: thaw(getattr(gate, name)) for name in plugins.options(type(gate))}
+    options = {name: thaw(getattr(gate, name)) for name in plugins.options(type(gate))} if is_dataclass(gate) else {}
     files = [text for value in options.values() for text in (value if isinstance(value, list) else [value]) if _is_file(text)]
     return {**options, " files": [identity(Path(text)) for text in files]}
 
