@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from gen.commands import call
+from gen.commands.show import _one_line
+from gen.types import freeze
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -34,6 +36,11 @@ def test_a_rejected_one_names_its_gate_and_what_came_of_it(small_run: Path, caps
     assert f"led to {retried['id']} (accepted, attempt 2)" in shown
     assert call(["show", str(small_run), retried["id"]]) == 0
     assert f"descends from {parent}" in capsys.readouterr().out
+
+
+def test_nested_notes_are_told_as_json() -> None:
+    notes = freeze({"persona": {"name": "Ada", "tags": ["a", "b"]}, "plain": "two\nlines", "none": None})
+    assert [_one_line(value) for value in notes.values()] == ['{"name": "Ada", "tags": ["a", "b"]}', "two lines", "null"]
 
 
 def test_json_holds_the_whole_history(small_run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -145,6 +145,18 @@ def test_a_judge_read_by_a_maximum_is_set_against_it() -> None:
     assert sum(kept + out for _, kept, out in whole.binned) == whole.count == 31
 
 
+@pytest.mark.parametrize("name", ["claims.refuted", "claims.not_found", "claims.unsupported", "claims.spread"])
+def test_a_number_beside_an_opinion_is_no_judge_that_could_favour_long_replies(name: str) -> None:
+    facts = [fact(at, scores=(("claims", 0.5), (name, float(at))), reply_words=2**at) for at in range(1, 31)]
+    whole, beside = scores(facts, [GateLine("score", (("judge", "claims"), ("minimum", 0.4)))])
+    assert (beside.beside, beside.graded, beside.part_of) == (True, False, "claims")
+    assert own_figures([whole, beside]) == (whole,)
+    assert categories([whole, beside], "claims") == [(name.removeprefix("claims."), 30, "15", "30")]
+    [alone] = scores([fact(1, scores=((name, 3.0),))], [])
+    assert own_figures([alone]) == (alone,)
+    assert not alone.graded
+
+
 def test_a_category_with_a_gate_of_its_own_keeps_its_figure() -> None:
     facts = [fact(at, scores=(("guard", 0.1), ("guard.hate", 0.1), ("guard.violence", 0.1))) for at in range(3)]
     bound = (("judge", "guard"), ("maximum", 0.5))
