@@ -13,7 +13,7 @@ from gen.figures.counts import coverage, duplicates, funnel, openings, recoverie
 from gen.figures.facts import Fact, gather
 from gen.figures.measures import cost, interval, lengths, novelty, own_figures, pairs, scores
 from gen.figures.whole import figures_of
-from gen.figures.wording import gate_options, total_cost
+from gen.figures.wording import categories, gate_options, total_cost
 from gen.record import GateLine, RunRecord
 from gen.types import Call, SequenceEnd, Usage
 
