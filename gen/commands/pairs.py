@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gen.llm.telemetry import observed
 from gen.pairs_stage import PairsResult, pairs_of_run
 
 EXIT_DONE, EXIT_SHORT = 0, 1
@@ -26,7 +27,8 @@ def command(
 
     Exit status: 0 done, 1 no pair was made, 2 wrong input or nobody answered.
     """
-    result = asyncio.run(pairs_of_run(run, cache_path=cache, recipe_file=recipe_file))
+    with observed("pairs", run.name):
+        result = asyncio.run(pairs_of_run(run, cache_path=cache, recipe_file=recipe_file))
     print(json.dumps(_as_json(run, result), ensure_ascii=False) if as_json else closing(result))
     return EXIT_DONE if result.written.pairs else EXIT_SHORT
 

@@ -20,6 +20,7 @@ from gen.commands.events import SILENT, Events, opened, told
 from gen.commands.live import live_view
 from gen.llm.batching.batcher import UnderWay
 from gen.llm.retry import Patience
+from gen.llm.telemetry import observed
 from gen.recipe import Recipe, load
 from gen.run import Progress, RunResult, run
 from gen.sequences import ENDED_BY_ITSELF
@@ -95,7 +96,8 @@ def run_until_done(
                 sources=sources,
             )
 
-    return asyncio.run(go())
+    with observed("run", recipe.config.name):
+        return asyncio.run(go())
 
 
 def _say_what_is_awaited(replies: int) -> None:

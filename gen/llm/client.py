@@ -38,6 +38,7 @@ from gen.llm.provider import Embedder, Endpoint, Provider, connect, sampling
 from gen.llm.rates import Admission, Seat
 from gen.llm.retry import Patience, retrying
 from gen.llm.stats import ClientStats, Tallies, Tally
+from gen.llm.telemetry import Call, Observer, open_observer
 from gen.plugins import suggest
 from gen.recipe import BudgetLine, ModelLine
 from gen.types import Request, Response, Sampling
@@ -86,7 +87,7 @@ class Client:
     """Open it with `async with`; entering checks every model line and connects lazily.
 
     `models` are the recipe's lines by name; `providers` may hand in ready ones by the same names. `cache=None` keeps nothing. Neither
-    the clock nor the random numbers (jitter only) influence any reply.
+    the clock nor the random numbers (jitter only) nor an `observer` (gen.llm.telemetry) influence any reply.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Client:
         patience: Patience = Patience(),  # noqa: B008 (frozen)
         rng: random.Random | None = None,
         providers: Mapping[str, Provider] = _NO_PROVIDERS,
+        observer: Observer | None = None,
     ) -> None:
         self._lines = dict(models)
         self._budget_line = budget
@@ -108,6 +110,7 @@ class Client:
         self._patience = patience
         self._rng = rng or random.Random()
         self._ready = providers
+        self._observer = observer or open_observer()
         self._models: dict[str, _Model] = {}
         self._by_line: dict[int, _Model] = {}
         self._providers: list[Provider] = []
@@ -221,7 +224,9 @@ class Client:
             raise RequestRejected(f"'{line.model}' ({line.provider}) makes no embeddings", reason="embeddings_unsupported")
         single = {text: asked_for(model, [text], purpose=purpose, step=step) for text in texts}
         keys = {text: embedding_key(request, line, identity) for text, request in single.items()}
-        found = {text: reply.text for text in single if (reply := self._kept(keys[text], single[text], known.route)) is not None}
+        found = {
+            text: reply.text for text in single if (reply := self._kept(keys[text], single[text], known.route, embedding=True)) is not None
+        }
 
         async def fetch(portion: list[str]) -> None:
             request = asked_for(model, portion, purpose=purpose, step=step)
@@ -239,12 +244,14 @@ class Client:
             raise RecipeError(f"unknown model '{name}': {suggest(name, sorted(self._lines))}", key="models")
         return model
 
-    def _kept(self, key: str, request: Request, route: Route) -> Response | None:
+    def _kept(self, key: str, request: Request, route: Route, *, embedding: bool = False) -> Response | None:
         """The reply in the cache; None where there is none, or the same request is in flight and can be joined."""
         cached = self._cache.get(key) if self._cache is not None and key not in self._flights else None
         if cached is None:
             return None
         _count(self._tallies.of(route.name, request.purpose), "cache_hits")
+        if self._observer is not None:
+            self._observer.cache_hit(route, request, embedding=embedding)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s: %s, from the cache", call_log.named(key, request), call_log.paid(cached, 0.0))
         return dataclasses.replace(cached, key=key, cost=cost_of(cached.usage, route.price), from_cache=True)
@@ -370,6 +377,7 @@ class Client:
         for tally in flight.tallies:
             tally.requests += 1
             tally.in_flight += 1
+        call = None if self._observer is None else self._observed(self._observer, flight)
         try:
             async with asyncio.timeout(None if model.batched else line.timeout_seconds):
                 carry = model.provider.embed if flight.texts and isinstance(model.provider, Embedder) else model.provider.send
@@ -390,7 +398,13 @@ class Client:
                 model.admission.leave(flight.seat, usage=reply.usage if reply is not None else None, error=failure)
             if reply is None and flight.reserved:
                 self._book_failure(flight, failure)
+            if call is not None:
+                call.ended(reply, failure)
         return reply
+
+    def _observed(self, observer: Observer, flight: _Flight) -> Call:
+        route, batched, embedding = flight.model.route, flight.model.batched, bool(flight.texts)
+        return observer.call(route, flight.request, sampling(flight.request, route.line), embedding=embedding, batched=batched)
 
     def _book_failure(self, flight: _Flight, failure: ProviderError | None) -> None:
         """What a call without a reply took: all of its reservation where it may be billed (also when it was called off on the wire),
@@ -407,6 +421,8 @@ class Client:
     def _retried(self, flight: _Flight, error: ProviderError) -> None:
         _count(flight.tallies, "rate_limited" if isinstance(error, RateLimited) else "retries")
         log.debug("%s is asked again after %s", _label(flight), call_log.failed(error))
+        if self._observer is not None:
+            self._observer.retry(flight.model.route, flight.request, error, embedding=bool(flight.texts))
         if flight.waiters == 0:  # it came home with an error and nobody waits any more
             self._call_off(flight)
 
