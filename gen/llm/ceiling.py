@@ -6,7 +6,8 @@ measurement holds for longer than all before it together: the pace stays at the 
 `_HOLD` once the rate is known), and only then creeps upwards, at first by 1 %, doubling the step while nothing is refused. A limit that
 fell shows at once as refusals where none can be, one that rose is followed by the creeping.
 
-Refusals by chance (a gateway that sheds a share of the load) must not slow a run down: where slowing does not end them, it is given up.
+Refusals by chance (a gateway that sheds a share of the load) must not slow a run down: where slowing does not end them, it is given up. So
+it is where nothing at all is let through any more: then there is no rate to find, and how long to wait is what the 429s say.
 """
 
 from __future__ import annotations
@@ -33,12 +34,17 @@ _CHANCE_TRUST = 0.3
 _CHANCE_ALARM = 6.0
 _CHANCE_SECONDS = 60.0
 _FUTILE = 6  # corrections in a row without calm after which refusals are held to be chance
+_FALLS = 3  # corrections in a row, each from a few requests and far below the last: no limiter measures so
+_FAR_BELOW = 0.7
 _LONGER = 1.5  # times the accepted requests of the last measurement: this one is better
+_BARREN = 40  # refusals in a row without one reply between them: at the least rate, two seconds
 _CALM = 100  # accepted requests without an alarm that prove a correction right
 _TELLING = 8  # accepted requests that make a correction one that should have helped
 _MOST_STEPS = 10
 _AHEAD = 1.5  # times the rate at which requests do leave: the creeping goes no further ahead of a lower demand
 _UNMEASURED = 20.0  # requests per second, below which only a measurement leads
+_HONEST = 0.1  # of the rate at which the 429s themselves invite to come back: none is believed below it
+_RECENT_WAITS = 8  # the longest of them is about the time between two slots; a single one may name a slot that is nearly free
 _RECENT_SENDS = 64
 _MAX_REFUSALS = 512
 
@@ -67,6 +73,9 @@ class Ceiling:
         self._suspect = _Moment(0, 0.0)  # the first refusal of the present suspicion
         self._last_refused = 0
         self._futile = 0
+        self._told: deque[float] = deque(maxlen=_RECENT_WAITS)
+        self._falls = 0
+        self._barren = 0  # refusals since the last reply
         self._chance_until = float("-inf")
 
     def sent(self, now: float) -> int:
@@ -77,8 +86,19 @@ class Ceiling:
             self.rate = max(self._low * _MARGIN, min(self._creep(), _AHEAD * self._throughput(now)))
         return self._sends
 
-    def refused(self, number: int, sent: float, now: float) -> bool:
-        """The request of this number, sent then, was refused. True when that changed the rate."""
+    def served(self) -> None:
+        """A request was let through and answered."""
+        self._barren = 0
+
+    def refused(self, number: int, sent: float, now: float, retry_after: float = 0.0) -> bool:
+        """The request of this number, sent then, was refused and told to wait so many seconds (0: not told). True when that changed the
+        rate."""
+        self._barren += 1
+        self._told.append(retry_after)
+        if self._barren >= _BARREN:
+            self.rate = None
+            self._calm_down(number)
+            return False
         refusal = _Moment(number, sent)
         previous = self._refusals[-1] if self._refusals else None
         self._refusals.append(refusal)
@@ -103,11 +123,12 @@ class Ceiling:
         held = self._suspect.number - self._since
         longer = self._accepted(self._anchor, refusal) >= _LONGER * self._measured  # as a search goes
         self._futile = 0 if held >= _CALM else self._futile + (self._measured >= _TELLING and not longer)
-        if self._futile >= _FUTILE:
-            self.rate, self._futile, self._chance_until = None, 0, now + _CHANCE_SECONDS
+        if self._futile >= _FUTILE or self._falls >= _FALLS:
+            self.rate, self._futile, self._falls, self._chance_until = None, 0, 0, now + _CHANCE_SECONDS
             self._calm_down(refusal.number)
             return
         assert self.rate is not None
+        before = self.rate
         if self._measured >= _KNOWN:
             if held < _HOLD:
                 self._anchor = self._suspect
@@ -119,6 +140,7 @@ class Ceiling:
         elif previous is not None and previous.number >= self._since and self._most(previous, refusal) < _FELL * self._low:
             self._anchor = previous
         self._measure(refusal, most=self.rate)
+        self._falls = self._falls + 1 if self._measured < _TELLING and self.rate < _FAR_BELOW * before else 0
 
     def _measure(self, refusal: _Moment, *, most: float) -> None:
         accepted, seconds = self._accepted(self._anchor, refusal), max(refusal.at - self._anchor.at, 1e-3)
@@ -131,10 +153,16 @@ class Ceiling:
             self._anchor = refusal
 
     def _take(self, *, low: float, high: float, measured: int) -> None:
-        self._low, self._high, self._measured = low, high, measured
+        floor = self._least()
+        self._low, self._high, self._measured = max(low, floor), max(high, floor), measured
         self._since = self._sends + 1
-        self.rate = low * _MARGIN
+        self.rate = self._low * _MARGIN
         self._calm_down(self._since)
+
+    def _least(self) -> float:
+        """What the 429s' own waits say that the rate is at least; 0 where they say nothing."""
+        wait = max(self._told, default=0.0)
+        return min(_UNMEASURED, _HONEST / wait) if wait > 0 and len(self._told) == _RECENT_WAITS else 0.0
 
     def _creep(self) -> float:
         """The rate for the next request: held, then ever faster."""

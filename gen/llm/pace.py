@@ -85,6 +85,7 @@ class Pace:
     def served(self, sent: float, now: float) -> None:
         """A request that left then was let through by the endpoint, and answered now."""
         self._first = None
+        self._ceiling.served()
         self._crowd -= _CROWD_WEIGHT * self._crowd
         self._delay += (_DELAY_WEIGHT if self._delay else 1.0) * (now - sent - self._delay)
 
@@ -95,8 +96,9 @@ class Pace:
         """
         self._crowd += _CROWD_WEIGHT * (1.0 - self._crowd)
         pause = 0.0
-        if self._ceiling.refused(number, sent, now):
-            self._follow_ceiling(now)
+        changed = self._ceiling.refused(number, sent, now, retry_after)
+        self._follow_ceiling(now)
+        if changed:
             pause = min(retry_after, _SEARCH_PAUSE_SECONDS)
         if retry_after >= _LONG_PAUSE_SECONDS or self._crowd >= _CROWD:
             pause = retry_after

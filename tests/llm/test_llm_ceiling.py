@@ -127,3 +127,18 @@ def test_a_limit_that_doubles_in_the_headers_is_used_at_once() -> None:
 def test_refusals_by_chance_do_not_slow_a_run_down(chance: float) -> None:
     free = run(constant(10_000.0), 60.0)
     assert len(run(constant(10_000.0), 60.0, chance=chance).served) >= 0.85 * (1 - chance) * len(free.served)
+
+
+def test_refusals_that_are_no_limit_never_slow_the_pace_to_a_crawl() -> None:
+    """Every request is refused twelve times and told to come back at once: whatever is measured from that, it must not be a crawl."""
+    pace, now, served = Pace({}, 0.0), 0.0, 0
+    while served < 20 and now < 60.0:
+        for _ in range(12):
+            now += pace.wait(ONE, now) + 0.002
+            pace.limited(pace.take(ONE, now), now, now + 0.001, 0.001)
+        now += pace.wait(ONE, now) + 0.002
+        pace.take(ONE, now)
+        pace.served(now, now + 0.001)
+        served += 1
+    assert served == 20
+    assert now < 20.0

@@ -197,4 +197,12 @@ def test_a_saturated_server_that_refuses_nobody_is_kept_busy_without_a_queue_as_
         slots.succeeded(sent, now, flying)
         flying, done = flying - 1, done + 1
     assert done / 300.0 >= 0.95 * servers / math.exp(0.3**2 / 2)
-    assert slots.limit < 500
+    assert slots.limit <= 5 * servers
+
+
+def test_a_service_that_became_three_times_slower_by_itself_keeps_its_slots() -> None:
+    slots = Slots(64)
+    now = fill(slots, 600, 0.0, 1.0)
+    assert slots.limit == 64
+    now = fill(slots, 3000, now, 3.0)
+    assert slots.limit >= 48
