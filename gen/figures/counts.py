@@ -6,13 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gen.figures.facts import Fact
+from gen.figures.facts import DUPLICATE_GATES, Fact
 from gen.types import SequenceEnd
 
 SURPLUS = "goal"  # samples that were good and came after the last one asked for
 # Fates decided before any gate of the recipe, and after all of them.
 _BEFORE, _AFTER = ("provider", "parse", "novelty"), (SURPLUS,)
-DUPLICATE_GATES = ("novelty", "exact_dup", "near_dup", "semantic_dup")
 MOST_ROWS, _EMPTIEST, _FULLEST = 40, 20, 10
 
 
@@ -182,6 +181,16 @@ def duplicates(candidates: Sequence[Fact]) -> tuple[tuple[str, int, int], ...]:
     return tuple(
         (topic, asked[topic], repeated[topic]) for topic in sorted(repeated, key=lambda name: (-repeated[name] / asked[name], name))
     )
+
+
+def families(candidates: Sequence[Fact]) -> list[list[int]]:
+    """Places of candidates that repeat an accepted one, it first, the largest families first."""
+    place = {fact.id: at for at, fact in enumerate(candidates) if fact.accepted}
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    for at, fact in enumerate(candidates):
+        if fact.repeats in place:
+            found[fact.repeats].append(at)
+    return sorted(([place[name], *repeats] for name, repeats in found.items()), key=lambda family: (-len(family), family[0]))
 
 
 def openings(candidates: Sequence[Fact], most: int = 15) -> tuple[tuple[str, int, float], ...]:

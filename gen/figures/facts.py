@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from gen.record import RunRecord
@@ -14,12 +14,14 @@ _PROMPT_WORDS = 60  # of a prompt that count for novelty: a pasted document is n
 _OPENING_WORDS = 3
 _DEPTH = 3  # levels of a task's inputs in which the id of the rejected candidate is looked for
 SCANNERS = ("pii", "secrets")
+DUPLICATE_GATES = ("novelty", "exact_dup", "near_dup", "semantic_dup")
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
     """One candidate. `attempt` counts from 1; `again` is the `gate/reason` it was asked again for, empty on a first attempt; `new` the
-    share of its prompt's word pairs not seen before in its topic (accepted samples only); `cost` and `calls` cover the replies that no
+    share of its prompt's word pairs not seen before in its topic (accepted samples only); `repeats` the id of the accepted candidate that
+    a gate against duplicates says it is like; `cost` and `calls` cover the replies that no
     earlier candidate was made from, `cost` None when one of them has no known price."""
 
     id: str
@@ -36,6 +38,7 @@ class Fact:
     opening: str = ""
     new: float | None = None
     scores: tuple[tuple[str, float | None], ...] = ()
+    repeats: str = ""
     cost: float | None = 0.0
     calls: int = 0
 
@@ -69,6 +72,7 @@ def gather(record: RunRecord) -> Facts:
     billed: set[str] = set()
     seen: defaultdict[str, set[int]] = defaultdict(set)
     fates: dict[str, str] = {}
+    kept: set[str] = set()
     counts: Counter[tuple[str, str]] = Counter()
     simulated = any(call.simulated for call in record.calls) or any(pair.provenance.simulated for pair in record.pairs)
     facts = []
@@ -76,15 +80,24 @@ def gather(record: RunRecord) -> Facts:
         failure = outcome.failure
         if failure:
             fates[outcome.item.id] = f"{failure.gate}/{failure.reason}"
+        else:
+            kept.add(outcome.item.id)
         simulated = simulated or outcome.item.provenance.simulated
         _count_scans(outcome, counts)
-        facts.append(_fact(outcome, calls, billed, seen, fates))
+        facts.append(_fact(outcome, calls, billed, seen, fates, kept))
     ran = {line.name for line in record.gates} | {gate for gate, _ in counts}
     scans = tuple(Scan(gate, *(counts[gate, what] for what in ("scanned", "rejected", "redacted"))) for gate in SCANNERS if gate in ran)
     return Facts(tuple(facts), scans, simulated)
 
 
-def _fact(outcome: Outcome, calls: Mapping[str, Call], billed: set[str], seen: Mapping[str, set[int]], fates: Mapping[str, str]) -> Fact:
+def _fact(
+    outcome: Outcome,
+    calls: Mapping[str, Call],
+    billed: set[str],
+    seen: Mapping[str, set[int]],
+    fates: Mapping[str, str],
+    kept: Container[str],
+) -> Fact:
     item, task, failure = outcome.item, outcome.task, outcome.failure
     topic = item.provenance.topic or task.topic
     fresh = [calls[key] for key in dict.fromkeys(item.provenance.requests) if key in calls and key not in billed]
@@ -107,9 +120,15 @@ def _fact(outcome: Outcome, calls: Mapping[str, Call], billed: set[str], seen: M
         opening=" ".join(spoken[:_OPENING_WORDS]),
         new=_share_of_new(spoken[:_PROMPT_WORDS], seen[topic]) if outcome.accepted else None,
         scores=tuple((name, score.value) for name, score in item.scores.items()) if isinstance(item, Sample) else (),
+        repeats=_named_in(failure.detail, kept) if failure and failure.gate in DUPLICATE_GATES else "",
         cost=sum(costs) if len(costs) == len(fresh) else None,
         calls=len(fresh),
     )
+
+
+def _named_in(detail: str, ids: Container[str]) -> str:
+    """The first of the ids that a gate's detail names."""
+    return next((name for word in detail.split() if (name := word.strip("'\",.:;()")) in ids), "")
 
 
 def _count_scans(outcome: Outcome, counts: Counter[tuple[str, str]]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from gen.figures.counts import families
 from gen.figures.facts import Fact
 from gen.language import detect
 from gen.record import RunRecord
@@ -15,18 +16,21 @@ from gen.types import Outcome, Sample
 ACCEPTED_TO_READ, REJECTED_TO_READ = 8, 4  # twelve in all: what a person will really read
 _EXAMPLES = 2  # per reason
 _REASONS = 30
+_FAMILIES, _MEMBERS = 5, 5  # of those that repeat each other
 _LANGUAGES_OF = 2_000  # replies looked at, spread over the run: half a second
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Whole outcomes: `samples` were drawn at random, stratified by topic and strategy (accepted) or by reason (rejected); `examples`
-    are (gate/reason, outcomes) in falling order of frequency; `languages` are (code, count) of `looked_at` accepted replies."""
+    are (gate/reason, outcomes) in falling order of frequency; `languages` are (code, count) of `looked_at` accepted replies;
+    `families` are (candidates, the first of them) that are like one accepted sample, which stands first, the largest families first."""
 
     samples: tuple[Outcome, ...]
     examples: tuple[tuple[str, tuple[Outcome, ...]], ...]
     languages: tuple[tuple[str, int], ...]
     looked_at: int
+    families: tuple[tuple[int, tuple[Outcome, ...]], ...] = ()
 
 
 def reading(record: RunRecord, candidates: Sequence[Fact]) -> Reading:
@@ -44,12 +48,15 @@ def reading(record: RunRecord, candidates: Sequence[Fact]) -> Reading:
     drawn = [*_stratified(by_stratum, ACCEPTED_TO_READ, rng), *_stratified(by_reason, REJECTED_TO_READ, rng)]
     shown = {reason: rng.sample(by_reason[reason], min(_EXAMPLES, len(by_reason[reason]))) for reason in common}
     spoken = set(accepted[:: max(1, -(-len(accepted) // _LANGUAGES_OF))])
-    held, languages = _outcomes_at(record, {*drawn, *(at for places in shown.values() for at in places)}, spoken)
+    alike = families(candidates)[:_FAMILIES]
+    repeated = (at for family in alike for at in family[:_MEMBERS])
+    held, languages = _outcomes_at(record, {*drawn, *(at for places in shown.values() for at in places), *repeated}, spoken)
     return Reading(
         samples=tuple(held[at] for at in drawn),
         examples=tuple((reason, tuple(held[at] for at in sorted(shown[reason]))) for reason in common),
         languages=tuple(sorted(languages.items(), key=lambda item: (-item[1], item[0]))),
         looked_at=languages.total(),
+        families=tuple((len(family), tuple(held[at] for at in family[:_MEMBERS])) for family in alike),
     )
 
 

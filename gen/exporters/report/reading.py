@@ -6,17 +6,21 @@ from collections.abc import Iterator
 
 from gen.exporters.report.page import Card, section
 from gen.figures.whole import Figures
+from gen.figures.wording import many
 from gen.markup import cut, html
-from gen.types import Malformed, Outcome
+from gen.types import Malformed, Outcome, Sample
 
 _SHOWN = 2_000  # characters of one turn in a sample
 _SHOWN_IN_EXAMPLE = 500
+_SHOWN_IN_SUMMARY = 120
 
 
 def reading(figures: Figures) -> Iterator[Card]:
     """The drawn samples whole, then the examples folded."""
     if figures.reading.samples:
         yield _samples(figures)
+    if figures.reading.families:
+        yield _families(figures)
     if figures.reading.examples:
         yield _examples(figures)
 
@@ -37,6 +41,21 @@ def _examples(figures: Figures) -> Card:
     )
     caption = "Good: reading them, you would have rejected them too."
     return section("rejections", "Examples of each rejection", caption, content, wide=True)
+
+
+def _families(figures: Figures) -> Card:
+    content = "".join(
+        f"<details><summary>{many(size, 'candidate')} · {html(_shortened(members[0]))}</summary>"
+        f"{''.join(_outcome(outcome, _SHOWN_IN_EXAMPLE) for outcome in members)}</details>"
+        for size, members in figures.reading.families
+    )
+    caption = "Candidates that a gate found too much like an accepted one, the largest families. Good: reading them, you would keep one too."
+    return section("families", "Families of near-duplicates", caption, content, wide=True)
+
+
+def _shortened(outcome: Outcome) -> str:
+    asked = outcome.item.last("user") if isinstance(outcome.item, Sample) else ""
+    return cut(" ".join(asked.split()), _SHOWN_IN_SUMMARY)
 
 
 def _outcome(outcome: Outcome, limit: int) -> str:
