@@ -49,7 +49,7 @@ def _families(figures: Figures) -> Card:
         f"{''.join(_outcome(outcome, _SHOWN_IN_EXAMPLE) for outcome in members)}</details>"
         for size, members in figures.reading.families
     )
-    caption = "Candidates that a gate found too much like an accepted one, the largest families. Good: reading them, you would keep one too."
+    caption = "Candidates that a gate found too much like an accepted one; the largest families. Good: you would keep one, too."
     return section("families", "Families of near-duplicates", caption, content, wide=True)
 
 
