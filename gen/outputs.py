@@ -88,11 +88,49 @@ def write_all(ledger: Ledger, recipe: Recipe, parts: Parts, folder: Path, *, loc
     write_text(folder / "recipe.yaml", recipe.text)
     accepted = write_jsonl(folder / "accepted.jsonl", accepted_rows(ledger.outcomes()))
     rejected = write_jsonl(folder / "rejected.jsonl", rejected_rows(ledger.outcomes()))
+    sets = _write_sets(ledger, recipe, parts, folder, lock_test=lock_test)
+    packed, not_packed = (None, sets.packed) if isinstance(sets.packed, str) else (sets.packed, "")
+    trainers = write_trainers(folder, recipe, sets.exports)
+    commands = tuple(command for configs in trainers for command in configs.commands)
+    record = record_of(ledger, recipe, parts, sets.exports, packed, sets.leaking, commands)
+    papers = _papers(folder, record)
+    ledger.set_fact("card", recipe.config.card.model_dump(mode="json"))
+    rows = [export.file(split) for export in sets.exports for split, count in export.rows.items() if count]
+    files = ("recipe.yaml", "accepted.jsonl", "rejected.jsonl", *rows, *(file for configs in trainers for file in configs.files), *papers)
+    return Written(
+        folder=folder,
+        accepted=accepted,
+        candidates=accepted + rejected,
+        exports=sets.exports,
+        splits=sets.splits,
+        split_by=recipe.config.export.split.by,
+        pairs=len(record.pairs),
+        dropped_pairs=len(ledger.dropped()),
+        packed=packed,
+        not_packed=not_packed,
+        trainers=trainers,
+        against=sets.against,
+        files=files,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sets:
+    """The training sets as written; `packed` says why it could not be where it is a text."""
+
+    exports: tuple[Export, ...]
+    splits: Assignment
+    leaking: int
+    against: tuple[Held, ...]
+    packed: Packed | str | None
+
+
+def _write_sets(ledger: Ledger, recipe: Recipe, parts: Parts, folder: Path, *, lock_test: bool) -> _Sets:
+    """Split the accepted samples and write every set of them. Only here are all of them in memory."""
     samples = [outcome.item for outcome in ledger.outcomes() if outcome.accepted and isinstance(outcome.item, Sample)]
     splits, leaking = split_samples(samples, recipe, ledger)
     pairs, against = ledger.preferences(), held_files(recipe)
     refuse_leaks(recipe, against, samples, pairs, {**splits.of, **assign_pairs(pairs, samples, splits.of)}, leaking)
-    split_by = recipe.config.export.split.by
     ledger.write_splits({name: split for name, split in splits.of.items() if lock_test or split != LOCKED_SPLIT})
     container = recipe.config.export.container
     formats = {name: exporter for name, exporter in parts.exporters.items() if exporter.takes == "samples"}
@@ -102,30 +140,8 @@ def write_all(ledger: Ledger, recipe: Recipe, parts: Parts, folder: Path, *, loc
         for name, one in ({"preference": plugins.build("exporters", "preference", {})} | others).items():
             exports.append(_export_pairs(folder, name, one, pairs, samples, splits, container))
     _drop_stale_exports(folder, {export.folder for export in exports})
-    made = _pack(folder, recipe, ledger, [sample for sample in samples if splits.of[sample.id] == "train"])
-    packed, not_packed = (None, made) if isinstance(made, str) else (made, "")
-    trainers = write_trainers(folder, recipe, exports)
-    commands = tuple(command for configs in trainers for command in configs.commands)
-    record = record_of(ledger, recipe, parts, tuple(exports), packed, leaking, commands)
-    papers = _papers(folder, record)
-    ledger.set_fact("card", recipe.config.card.model_dump(mode="json"))
-    sets = [export.file(split) for export in exports for split, count in export.rows.items() if count]
-    files = ("recipe.yaml", "accepted.jsonl", "rejected.jsonl", *sets, *(file for configs in trainers for file in configs.files), *papers)
-    return Written(
-        folder=folder,
-        accepted=accepted,
-        candidates=accepted + rejected,
-        exports=tuple(exports),
-        splits=splits,
-        split_by=split_by,
-        pairs=len(pairs),
-        dropped_pairs=len(ledger.dropped()),
-        packed=packed,
-        not_packed=not_packed,
-        trainers=trainers,
-        against=against,
-        files=files,
-    )
+    packed = _pack(folder, recipe, ledger, [sample for sample in samples if splits.of[sample.id] == "train"])
+    return _Sets(tuple(exports), splits, leaking, against, packed)
 
 
 def check_splits(ledger: Ledger, recipe: Recipe) -> None:
