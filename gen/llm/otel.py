@@ -32,6 +32,7 @@ from gen.llm.capabilities import capabilities_of
 from gen.llm.check import Route
 from gen.llm.moderation import is_moderation
 from gen.llm.provider import CAPABILITIES, Endpoint, wire_seed
+from gen.llm.wire import scrub
 from gen.types import Request, Response, Sampling
 
 log = logging.getLogger(__name__)
@@ -207,7 +208,7 @@ class _Once(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if not self._told:
             self._told = True
-            log.warning("OpenTelemetry: %s (further complaints are left out)", " ".join(record.getMessage().split())[:200])
+            log.warning("OpenTelemetry: %s (further complaints are left out)", scrub(record.getMessage()))
 
 
 @contextmanager
