@@ -152,7 +152,7 @@ async def test_what_does_not_land_in_time_is_called_off_and_keeps_its_reservatio
         await asyncio.sleep(0.005)
     assert time.slept == [7.0]
     assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
-    assert model._budget.spent.calls == 1
+    assert model._flights._budget.spent.calls == 1
 
 
 async def test_a_failure_that_nobody_waits_for_is_not_asked_again(line: Line, ask: Ask) -> None:
@@ -302,7 +302,7 @@ async def test_logs_hold_neither_prompts_nor_replies(line: Line, ask: Ask, caplo
 async def test_each_finished_call_leaves_one_line(tmp_path: Path, line: Line, ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
     cache = Cache(tmp_path / "cache.db")
     script = [Unavailable("down", reason="overloaded", status=503), GOOD, RequestRejected("no", reason="bad_request", status=400)]
-    with caplog.at_level(logging.DEBUG, logger="gen.llm.client"):
+    with caplog.at_level(logging.DEBUG, logger="gen.llm"):
         async with client(script, line(), cache=cache, patience=Patience(first_wait_seconds=0.001)) as model:
             await asyncio.gather(*(model.generate(ask(purpose="p")) for _ in range(2)))
             await model.generate(ask(purpose="p"))
