@@ -41,6 +41,8 @@ details{margin:.7rem 0 0}summary{cursor:pointer;color:var(--muted);font-size:.9r
 .scroll{overflow-x:auto;max-height:28rem;overflow-y:auto;margin-top:.5rem}
 table{border-collapse:collapse;font-size:.88rem}#table table{width:100%}th{text-align:left;font-weight:600;color:var(--muted)}
 th,td{padding:.28rem 0;border-bottom:1px solid var(--grid);vertical-align:top;overflow-wrap:break-word;min-width:3.2rem}
+#largest table,#leaks table,#contradictions table{width:100%;table-layout:fixed}
+:is(#largest,#leaks,#contradictions) :is(th,td){overflow-wrap:anywhere}:is(#largest,#leaks,#contradictions) th:first-child{width:8.5rem}
 th,td{padding-right:1.3rem}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}.unfolded{max-height:none}
 .sample{border-top:1px solid var(--grid);padding:.8rem 0 .3rem}.sample:first-of-type{border-top:0}
 .sample .fate{font-size:.88rem;color:var(--muted);overflow-wrap:anywhere}.fate b{color:var(--kept)}.fate b.lost{color:var(--lost)}
