@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -294,6 +295,7 @@ def _pack(folder: Path, recipe: Recipe, ledger: Ledger, samples: Sequence[Sample
     except InputError as error:  # the papers of a run are written all the same
         _remove_pack(target)
         return str(error)
+    lengths = import_module("gen.templates.packed_lengths").lengths_in(target)
     return Packed(
         folder="packed",
         tokenizer=tokenizer_title((recipe.config.export.pack or {}).get("tokenizer", SHIPPED_TOKENIZER), report.tokenizer),
@@ -303,4 +305,7 @@ def _pack(folder: Path, recipe: Recipe, ledger: Ledger, samples: Sequence[Sample
         rows=report.rows,
         tokens=report.tokens,
         loss_tokens=report.trained_tokens,
+        median=lengths.median,
+        p95=lengths.p95,
+        longest=lengths.longest,
     )

@@ -57,7 +57,8 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A packed set: `too_long` samples were left out; `tokens` fill `rows` of `max_length`, `loss_tokens` of them are trained on."""
+    """A packed set: `too_long` samples were left out; `tokens` fill `rows` of `max_length`, `loss_tokens` of them are trained on.
+    `median`, `p95` and `longest` are tokens of a packed sample under the template, 0 where nobody looked."""
 
     folder: str
     tokenizer: str
@@ -67,6 +68,9 @@ class Packed:
     rows: int
     tokens: int
     loss_tokens: int
+    median: int = 0
+    p95: int = 0
+    longest: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,11 @@ def _packing(packed: Packed) -> Card:
         ("Too long", f"{packed.too_long:,}"),
         ("Tokens trained on", f"{packed.loss_tokens:,} of {packed.tokens:,}"),
     ]
+    if packed.longest:
+        mean = packed.tokens / max(1, packed.samples)
+        per = f"mean {mean:,.0f}, median {packed.median:,}, 95 % {packed.p95:,}, longest {packed.longest:,}"
+        cut_off = percent(packed.too_long / max(1, packed.samples + packed.too_long))
+        rows += [("Tokens of a sample", per), (f"Over {packed.max_length:,}", f"{cut_off}, left out whole")]
     svg = bars("Rows filled", [Bar("rows", fill, 1 - fill, percent(fill))])
     return section("packing", "Packing", caption, svg + open_table(("", ""), rows))
 
