@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from gen.errors import InputError
 from gen.ledger import Ledger
 from gen.outputs import split_samples
 from gen.recipe import SPLITS, parse
 from gen.records import AUTOMATIC, Reading, Unreadable, read_records
-from gen.types import Sample
+from gen.types import Sample, Score
 
 EVERY_SPLIT = "all"
 
@@ -37,7 +38,19 @@ class DatasetFile:
             elif record.untrainable[0]:
                 self.unreadable.append(Unreadable(record.line, *record.untrainable))
             else:
-                yield record.sample
+                yield _with_levels(record.sample, record.fields)
+
+
+def _with_levels(sample: Sample, fields: Mapping[str, Any]) -> Sample:
+    """The sample with the scores and notes that a line of accepted.jsonl holds, which rows may be ordered by."""
+    scores, source = fields.get("scores"), fields.get("provenance")
+    notes = source.get("notes") if isinstance(source, Mapping) else None
+    if isinstance(scores, Mapping):
+        numbers = {str(name): value for name, value in scores.items() if isinstance(value, int | float) and not isinstance(value, bool)}
+        sample = replace(sample, scores={name: Score(float(value)) for name, value in numbers.items()})
+    if isinstance(notes, Mapping):
+        sample = replace(sample, provenance=replace(sample.provenance, notes=notes))
+    return sample
 
 
 def run_samples(ledger: Ledger, run: Path, split: str) -> list[Sample]:

@@ -19,7 +19,7 @@ from gen.approval import card_of, refuse_without_card, require_approval
 from gen.card import UsageRight
 from gen.containers import is_dataset, is_hub, stem_of
 from gen.errors import InputError, RecipeError
-from gen.exporters.packed import Packed, PackReport
+from gen.exporters.packed import OverLong, Packed, PackReport
 from gen.figures.wording import many
 from gen.files import write_jsonl, write_text
 from gen.ledger import read_only
@@ -28,6 +28,7 @@ from gen.pack_options import DEFAULT_MAX_LENGTH, SHIPPED_TOKENIZER, packing_opti
 from gen.pack_source import EVERY_SPLIT, DatasetFile, run_samples
 from gen.records import Reading, Unreadable, reading_of
 from gen.run_folder import exclusive, open_ledger
+from gen.templates.curriculum import Order
 from gen.templates.packed_look import LEGEND, first_row, look
 from gen.templates.packed_set import Layout
 from gen.templates.template_check import check_page, template_check
@@ -68,6 +69,10 @@ def command(
     train_on: Annotated[TrainOn, typer.Option(help="Learn every answer of a conversation, or its last.")] = "all",
     special_tokens: Annotated[SpecialTokens, typer.Option(help="A control token in a text: keep it as text, or leave it out.")] = "as_text",
     layout: Annotated[Layout, typer.Option(help="Packed rows; padded to full length; or one example a row.")] = "packed",
+    over_long: Annotated[OverLong, typer.Option(help="A conversation longer than a row: leave it out, or split it by exchanges.")] = "drop",
+    order: Annotated[
+        Order, typer.Option(help="Rows shuffled, or from low to high by length, difficulty (tags) or evolution depth.")
+    ] = "shuffle",
     records: Annotated[str, typer.Option("--records", help="Read a file's records as this layout, where their keys do not tell.")] = "",
     columns: Annotated[str, typer.Option(help="What a file's columns mean: prompt=question,completion=answer.")] = "",
     seed: Annotated[int, typer.Option(help="Orders the rows, and draws the samples to check.")] = 0,
@@ -88,6 +93,8 @@ def command(
         "train_on": train_on,
         "special_tokens": special_tokens,
         "layout": layout,
+        "over_long": over_long,
+        "order": order,
         "seed": seed,
         "day": day.date() if day else None,
     }
@@ -199,6 +206,11 @@ def _summary(report: PackReport, source: _Source, folder: Path, tokenizer: str) 
     if report.dropped:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.dropped.items())
         yield f"  left out    {sum(report.dropped.values()):,}: {reasons}; each of them in {folder / 'dropped.jsonl'}"
+    if report.split_samples:
+        yield f"  split       {many(report.split_samples, 'sample')} longer than a row became {many(report.parts, 'part')}"
+    if report.order != "shuffle":
+        unknown = f"; {many(report.order_unknown, 'sample')} without" if report.order_unknown else ""
+        yield f"  order       rows from low to high by {report.order}{unknown}"
     if report.added_text:
         told = " ".join(visible(report.added_text).split())[:300]
         yield f"  note        the template puts a system prompt of its own before {many(report.added_text_samples, 'sample')}: {told!r}"

@@ -2,19 +2,22 @@
 
 `pack_samples` writes a folder for `datasets.load_from_disk` with `pack.json` (what it is, how full, how to load it) and
 `dropped.jsonl` (each sample that was left out, and why) beside the rows. Nothing is truncated: a cut answer would teach a model to stop
-in the middle, so a sample longer than a row is dropped (`too_long`) and counted. Same samples, options and tokenizer: same bytes.
+in the middle, so a sample longer than a row is dropped (`too_long`) and counted, or by choice split between its exchanges (see
+gen.templates.over_long). Same samples, options and tokenizer: same bytes.
 """
 
 from __future__ import annotations
 
 import json
+import pickle
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar, Literal
 
 import numpy as np
 
@@ -23,11 +26,14 @@ from gen.errors import InputError
 from gen.files import write_jsonl, write_text
 from gen.packing import Rows, efficiency, lower_bound, pack_lengths
 from gen.templates.chat_template import Unfit
+from gen.templates.curriculum import Order, level, ordered
+from gen.templates.over_long import Part, parts_of
 from gen.templates.packed_set import COLUMNS, Layout, TokenFile, rows, write_set
 from gen.templates.templating import Encoded, SpecialTokens, Templating, TrainOn, open_templating
-from gen.types import Sample
+from gen.types import Provenance, Sample
 from gen.whole_folder import replacing_folder
 
+OverLong = Literal["drop", "split"]
 _FOREIGN = 20  # kinds of foreign tokens counted; a text made to look like many is told by the first
 _DATASETS = "datasets.load_from_disk(FOLDER)"
 _LOAD: Mapping[Layout, Mapping[str, str]] = {
@@ -54,7 +60,9 @@ class PackReport:
     """What was packed. Efficiencies are shares of `rows` × `max_length` positions that hold a token, `unpacked` with one sample per
     row; `lower_bound` is a number of rows that no packing can beat; `added_text` is what the template put before the
     `added_text_samples` samples that bring no system message; `dropped` counts samples left out by reason; `foreign_tokens` counts the
-    samples whose text holds what looks like a control token and is none of this tokenizer, by that text: rendered for another model."""
+    samples whose text holds what looks like a control token and is none of this tokenizer, by that text: rendered for another model.
+    With `over_long: split`, `split_samples` longer than a row became `parts` that count as samples, and `dropped` counts what of them
+    fits no row. `order_unknown` samples do not say where they stand in the order."""
 
     rows: int
     samples: int
@@ -78,6 +86,11 @@ class PackReport:
     added_text_samples: int
     simulated_samples: int
     foreign_tokens: Mapping[str, int] = field(default_factory=dict)
+    over_long: OverLong = "drop"
+    split_samples: int = 0
+    parts: int = 0
+    order: Order = "shuffle"
+    order_unknown: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,6 +120,8 @@ class Packed:
     day: date | None = None
     template_options: Mapping[str, Any] = field(default_factory=dict)
     remember: bool = True
+    over_long: OverLong = "drop"
+    order: Order = "shuffle"
 
     def __post_init__(self) -> None:
         if self.max_length < 2:
@@ -163,23 +178,51 @@ class _Packing:
     without_system: int = 0
     simulated: int = 0
     foreign: Counter[str] = field(default_factory=Counter)
+    levels: list[float | None] = field(default_factory=list)
+    split_samples: int = 0
+    parts: int = 0
     assigned: Rows = field(init=False)
 
     def __post_init__(self) -> None:
-        for sample, result in self.templating.encode(self.items):
-            self._add(sample, result if isinstance(result, Unfit) else self._too_long(len(result.ids)) or result)
+        with _Waiting.open(self.tokens.folder) as waiting:
+            for sample, result in self.templating.encode(self.items):
+                over_long = None if isinstance(result, Unfit) else self._too_long(len(result.ids))
+                if over_long and self.options.over_long == "split":
+                    waiting.add(sample, level(sample, self.options.order))
+                else:
+                    self._add(sample, over_long or result, level(sample, self.options.order))
+            for sample, place in waiting.samples():
+                self._split(sample, place)
         self.tokens.close()
+        self.assigned = ordered(self._assigned(), self.options.order, self.tokens.lengths, self.levels)
+
+    def _assigned(self) -> Rows:
         count = len(self.tokens.lengths)
         if self.options.layout == "examples":
-            self.assigned = Rows(np.arange(count), np.arange(count + 1))
-        else:
-            self.assigned = pack_lengths(self.tokens.lengths, self.options.max_length, shuffle_seed=self.options.seed)
+            return Rows(np.arange(count), np.arange(count + 1))
+        return pack_lengths(self.tokens.lengths, self.options.max_length, shuffle_seed=self.options.seed)
 
-    def _add(self, sample: Sample, result: Encoded | Unfit) -> None:
+    def _split(self, sample: Sample, place: float | None) -> None:
+        before = len(self.tokens.lengths)
+        for part in parts_of(sample, self._encoded, self.options.max_length, self.options.train_on):
+            if isinstance(part, Part):
+                self._add(part.sample, part.encoded, place)
+            else:
+                self.dropped.append(part)
+        made = len(self.tokens.lengths) - before
+        self.split_samples += made > 0
+        self.parts += made
+
+    def _encoded(self, sample: Sample) -> Encoded | Unfit:
+        return next(result for _, result in self.templating.encode([sample]))
+
+    def _add(self, sample: Sample, result: Encoded | Unfit, place: float | None) -> None:
         if isinstance(result, Unfit):
             self.dropped.append(Skipped(sample.id, result.reason, result.detail))
             return
         self.tokens.add(result.ids, result.trained)
+        if self.options.order in ("difficulty", "depth"):
+            self.levels.append(place)
         self.without_system += sample.messages[0].role != "system"
         self.simulated += sample.provenance.simulated
         for text in sorted(self.templating.foreign_tokens(sample.messages)):
@@ -219,7 +262,35 @@ class _Packing:
             added_text_samples=self.without_system if self.templating.added_text else 0,
             simulated_samples=self.simulated,
             foreign_tokens=dict(sorted(self.foreign.items())),
+            over_long=options.over_long,
+            split_samples=self.split_samples,
+            parts=self.parts,
+            order=options.order,
+            order_unknown=sum(place is None for place in self.levels),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """Samples that are to be split once all others are encoded, on disk meanwhile: there may be many, and they are long."""
+
+    file: BinaryIO
+
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path) -> Iterator[_Waiting]:
+        with (folder / "over-long").open("w+b") as file:
+            yield cls(file)
+
+    def add(self, sample: Sample, place: float | None) -> None:
+        pickle.dump((sample.id, sample.messages, sample.provenance.simulated, place), self.file)
+
+    def samples(self) -> Iterator[tuple[Sample, float | None]]:
+        end = self.file.tell()
+        self.file.seek(0)
+        while self.file.tell() < end:
+            name, messages, simulated, place = pickle.load(self.file)
+            yield Sample(name, messages, provenance=Provenance(simulated=simulated)), place
 
 
 def pack_samples(
@@ -236,10 +307,13 @@ def pack_samples(
     day: date | None = None,
     template_options: Mapping[str, Any] | None = None,
     remember: bool = True,
+    over_long: OverLong = "drop",
+    order: Order = "shuffle",
 ) -> PackReport:
     """Template, mask and pack `samples` into rows of at most `max_length` tokens, written to the folder `out`.
 
-    The options are those of `open_templating`; `layout` is one of `COLUMNS`; `seed` orders the rows.
+    The options are those of `open_templating`; `layout` is one of `COLUMNS`; `seed` shuffles the rows, `order` sorts
+    them after that; `over_long` says what becomes of a sample that is longer than a row.
     Raises InputError for options, tokenizers, templates and samples that cannot be used, StorageError when `out` cannot be written.
     """
     try:
@@ -254,6 +328,8 @@ def pack_samples(
             day=day,
             template_options=template_options or {},
             remember=remember,
+            over_long=over_long,
+            order=order,
         )
     except ValueError as error:
         raise InputError(str(error)) from error

@@ -205,3 +205,31 @@ def test_the_exporter_yields_rows_then_what_was_left_out() -> None:
     made = list(exporter.rows([*conversations(2), sample("silent", "Hello")]))
     assert [isinstance(item, Skipped) for item in made] == [False] * (len(made) - 1) + [True]
     assert made[-1] == Skipped("silent", "nothing_to_train", "no assistant message with text")
+
+
+def test_a_long_conversation_is_split_by_choice_and_counted(tmp_path: Path) -> None:
+    long = sample("long", *(f"Turn {place}: {'so it is, ' * 8}" for place in range(20)))
+    items = [*conversations(2), long, sample("hopeless", "Why?", "because " * 400)]
+    report = pack_samples(items, tokenizer=TOKENIZER, max_length=128, out=tmp_path / "packed", over_long="split")
+    facts = json.loads((tmp_path / "packed" / "pack.json").read_text(encoding="utf-8"))
+    assert (facts["over_long"], facts["split_samples"], facts["parts"]) == ("split", 1, report.parts)
+    assert report.parts > 1
+    assert report.samples == 2 + report.parts
+    assert report.dropped == {"too_long": 1}
+    rows = datasets.load_from_disk(str(tmp_path / "packed"))
+    trained = Counter(text for row in rows for runs in decode_row(row, LOADED) for text in trained_stretches(runs))
+    answers = Counter(message.content + "<|im_end|>" for item in items[:-1] for message in item.messages if message.role == "assistant")
+    assert trained == answers
+
+
+def test_rows_are_ordered_by_choice_and_it_is_recorded(tmp_path: Path) -> None:
+    items = conversations(50)
+    for name in ("one", "two"):
+        pack_samples(items, tokenizer=TOKENIZER, max_length=200, out=tmp_path / name, order="length")
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+    longest = [max(lengths) for lengths in datasets.load_from_disk(str(tmp_path / "one"))["seq_lengths"]]
+    assert longest == sorted(longest)
+    assert json.loads((tmp_path / "one" / "pack.json").read_text(encoding="utf-8"))["order"] == "length"
+    with pytest.raises(InputError, match="add the judge `tags`"):
+        pack_samples(items, tokenizer=TOKENIZER, max_length=200, out=tmp_path / "three", order="difficulty")
+    assert not (tmp_path / "three").exists()
