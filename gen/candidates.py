@@ -38,6 +38,9 @@ def _row(outcome: Outcome) -> dict[str, Any]:
         why = {name: score.reason for name, score in item.scores.items() if score.reason}
         if why:
             row["score_reasons"] = why
+    warned = [verdict for verdict in outcome.verdicts if verdict.keep and verdict.reason]
+    if warned:
+        row["warnings"] = [{"gate": one.gate, "reason": one.reason, "detail": one.detail} for one in warned]
     return row
 
 

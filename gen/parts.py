@@ -165,8 +165,8 @@ def _built(recipe: Recipe, room: Literal["strategies", "judges", "pairs"], place
 
 def _gate(recipe: Recipe, place: int, line: PluginLine, judges: Mapping[str, Any]) -> NamedGate:
     options = line.options
-    mode = options.pop("mode", "reject")
-    if mode not in ("reject", "warn"):
+    mode = options.pop("mode", None)
+    if mode not in ("reject", "warn", None):
         raise recipe.error(("gates", place, "mode"), f"choose from reject, warn; got {mode!r}")
     try:
         gate = plugins.build("gates", line.name, freeze(options))
@@ -177,7 +177,7 @@ def _gate(recipe: Recipe, place: int, line: PluginLine, judges: Mapping[str, Any
     scores = bool(getattr(gate, "reads_scores", False))
     if scores:
         _check_judge(recipe, ("gates", place), gate, judges)
-    return NamedGate(name=line.name, gate=gate, scores=scores, warn=mode == "warn")
+    return NamedGate(name=line.name, gate=gate, scores=scores, warn=None if mode is None else mode == "warn")
 
 
 def _exporter(recipe: Recipe, place: int, name: str) -> Any:

@@ -49,12 +49,17 @@ TASKS_PER_SLOT = 8
 
 @dataclass(frozen=True, slots=True)
 class NamedGate:
-    """A gate under its name. `scores` gates read what judges said and come after the judges; `warn` records without rejecting."""
+    """A gate under its name. `scores` gates read what judges said and come after the judges; `warn` records without rejecting, by default
+    where the gate's own `mode` is warn."""
 
     name: str
     gate: Any
     scores: bool = False
-    warn: bool = False
+    warn: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.warn is None:
+            object.__setattr__(self, "warn", getattr(self.gate, "mode", "reject") == "warn")
 
     @property
     def remembers(self) -> bool:

@@ -45,6 +45,7 @@ def _blocks(record: RunRecord, figures: Figures) -> Iterator[str]:
     yield from _pairs(figures)
     if record.packed:
         yield "## Packing\n\n" + _packed(record.packed)
+    yield from _warned(figures)
     yield from _to_read(figures)
 
 
@@ -75,6 +76,16 @@ def _funnel(figures: Figures) -> Iterator[str]:
             for step in figures.funnel
         ],
     )
+
+
+def _warned(figures: Figures) -> Iterator[str]:
+    if figures.warned:
+        yield "## Warnings to read"
+        yield f"What gates name without rejecting it: {', '.join(f'{one.fate} {one.count:,}' for one in figures.warned)}. A person decides."
+        yield markdown_table(
+            ("Warning", "Id", "Detail", "Fate"),
+            [(one.fate, name, detail, "accepted" if kept else "rejected") for one in figures.warned for name, detail, kept in one.first],
+        )
 
 
 def _by_topic(figures: Figures) -> Iterator[str]:

@@ -78,7 +78,8 @@ def _about_gates(figures: Figures) -> Iterator[Concern]:
             "samples, or larger goals per sequence, waste less.",
             "funnel",
         )
-    idle = [step.gate for step in figures.funnel if not step.rejected and step.entered >= 100]
+    warning = {one.fate.partition("/")[0] for one in figures.warned}
+    idle = [step.gate for step in figures.funnel if not step.rejected and step.entered >= 100 and step.gate not in warning]
     if idle:
         yield Concern(
             f"{many(len(idle), 'gate')} rejected nothing: {_named(idle)}. Fine if nothing was wrong; else their bounds are loose.", "funnel"

@@ -15,6 +15,7 @@ _OPENING_WORDS = 3
 _DEPTH = 3  # levels of a task's inputs in which the id of the rejected candidate is looked for
 SCANNERS = ("pii", "secrets")
 DUPLICATE_GATES = ("novelty", "exact_dup", "near_dup", "semantic_dup")
+WARNED_SHOWN = 20  # of each reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,24 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """What a gate in `warn` mode would have rejected for one reason, `fate` (gate/reason): how many candidates, and of the first ones the
+    id, the gate's detail and whether they were accepted."""
+
+    fate: str
+    count: int
+    first: tuple[tuple[str, str, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """All candidates in plan order, the scans of `pii` and `secrets`, and whether the simulator wrote any of it."""
+    """All candidates in plan order, the scans of `pii` and `secrets`, whether the simulator wrote any of it, and what gates warned of, the
+    most frequent first."""
 
     candidates: tuple[Fact, ...]
     scans: tuple[Scan, ...]
     simulated: bool
+    warned: tuple[Warned, ...] = ()
 
     @property
     def accepted(self) -> tuple[Fact, ...]:
@@ -74,6 +87,7 @@ def gather(record: RunRecord) -> Facts:
     fates: dict[str, str] = {}
     kept: set[str] = set()
     counts: Counter[tuple[str, str]] = Counter()
+    warned: defaultdict[str, list[tuple[str, str, bool]]] = defaultdict(list)
     simulated = any(call.simulated for call in record.calls) or any(pair.provenance.simulated for pair in record.pairs)
     facts = []
     for outcome in record.outcomes():
@@ -84,10 +98,13 @@ def gather(record: RunRecord) -> Facts:
             kept.add(outcome.item.id)
         simulated = simulated or outcome.item.provenance.simulated
         _count_scans(outcome, counts)
+        for verdict in (one for one in outcome.verdicts if one.keep and one.reason):
+            warned[f"{verdict.gate}/{verdict.reason}"].append((outcome.item.id, verdict.detail, outcome.accepted))
         facts.append(_fact(outcome, calls, billed, seen, fates, kept))
     ran = {line.name for line in record.gates} | {gate for gate, _ in counts}
     scans = tuple(Scan(gate, *(counts[gate, what] for what in ("scanned", "rejected", "redacted"))) for gate in SCANNERS if gate in ran)
-    return Facts(tuple(facts), scans, simulated)
+    listed = [Warned(fate, len(found), tuple(found[:WARNED_SHOWN])) for fate, found in warned.items()]
+    return Facts(tuple(facts), scans, simulated, tuple(sorted(listed, key=lambda one: (-one.count, one.fate))))
 
 
 def _fact(

@@ -18,7 +18,7 @@ from gen.figures.counts import (
     repeated_openings,
     table,
 )
-from gen.figures.facts import Scan, gather
+from gen.figures.facts import Scan, Warned, gather
 from gen.figures.measures import Cost, Lengths, Novelty, Pairs, Scores, cost, lengths, novelty, pairs, scores
 from gen.figures.reading import Reading, reading
 from gen.record import RunRecord
@@ -46,6 +46,7 @@ class Figures:
     repeated_openings: tuple[tuple[str, float], ...]
     pairs: Pairs | None
     reading: Reading
+    warned: tuple[Warned, ...] = ()
 
     @property
     def rejected(self) -> int:
@@ -75,4 +76,5 @@ def figures_of(record: RunRecord) -> Figures:
         repeated_openings=repeated_openings(candidates),
         pairs=pairs(record.pairs, record.dropped),
         reading=reading(record, candidates),
+        warned=facts.warned,
     )

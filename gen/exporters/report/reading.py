@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gen.exporters.report.page import Card, section
+from gen.exporters.report.page import Card, open_table, section
 from gen.figures.whole import Figures
 from gen.figures.wording import many
 from gen.markup import cut, html
@@ -16,13 +16,22 @@ _SHOWN_IN_SUMMARY = 120
 
 
 def reading(figures: Figures) -> Iterator[Card]:
-    """The drawn samples whole, then the examples folded."""
+    """What gates warned of, the drawn samples whole, then the examples folded."""
+    if figures.warned:
+        yield _warned(figures)
     if figures.reading.samples:
         yield _samples(figures)
     if figures.reading.families:
         yield _families(figures)
     if figures.reading.examples:
         yield _examples(figures)
+
+
+def _warned(figures: Figures) -> Card:
+    rows = [(one.fate, name, detail, "accepted" if kept else "rejected") for one in figures.warned for name, detail, kept in one.first]
+    counts = ", ".join(f"{one.fate} {one.count:,}" for one in figures.warned)
+    caption = f"What gates name without rejecting it: {counts}. A person decides; `sluice show RUN ID` tells each one's story."
+    return section("warnings", "Warnings to read", caption, open_table(("Warning", "Id", "Detail", "Fate"), rows), wide=True)
 
 
 def _samples(figures: Figures) -> Card:
