@@ -8,14 +8,16 @@ from dataclasses import replace
 
 import pytest
 
+from gen import plugins
 from gen.figures.concerns import SIMULATED, concerns
 from gen.figures.counts import coverage, duplicates, funnel, openings, recoveries, repeated_openings, shown_topics
 from gen.figures.facts import Fact, gather
 from gen.figures.measures import cost, interval, lengths, novelty, own_figures, pairs, scores
 from gen.figures.whole import figures_of
 from gen.figures.wording import categories, gate_options, total_cost
+from gen.markup import cut, html
 from gen.record import GateLine, RunRecord
-from gen.types import Call, SequenceEnd, Usage
+from gen.types import Call, SequenceEnd, Usage, rejected
 
 Build = Callable[..., RunRecord]
 
@@ -143,6 +145,24 @@ def test_a_judge_read_by_a_maximum_is_set_against_it() -> None:
     assert own_figures([whole, hate, harm]) == (whole,)
     assert len(whole.binned) == 10
     assert sum(kept + out for _, kept, out in whole.binned) == whole.count == 31
+
+
+def test_candidates_that_repeat_an_accepted_one_are_a_family_with_their_texts(build: Build) -> None:
+    record = build(20)
+    kept = [outcome for outcome in record.outcomes() if outcome.accepted]
+    lost = [outcome for outcome in record.outcomes() if not outcome.accepted]
+    about = [f"same task as {kept[1].item.id} (similarity 0.90, threshold 0.7)"] * 2 + [f"same text as {kept[0].item.id}, nearly"]
+    copies = [
+        replace(one, verdicts=(rejected("near_dup", "near_duplicate", detail),)) for one, detail in zip(lost, about, strict=False)
+    ]
+    figures = figures_of(replace(record, outcomes=lambda: [*kept, *copies]))
+    assert [(size, [outcome.item.id for outcome in members]) for size, members in figures.reading.families] == [
+        (3, [kept[1].item.id, copies[0].item.id, copies[1].item.id]),
+        (2, [kept[0].item.id, copies[2].item.id]),
+    ]
+    page = plugins.build("exporters", "report", {}).text(record, figures)
+    assert 'id="families"' in page
+    assert f"<summary>3 candidates · {html(cut(kept[1].item.first('user'), 120))}</summary>" in page
 
 
 @pytest.mark.parametrize("name", ["claims.refuted", "claims.not_found", "claims.unsupported", "claims.spread"])
