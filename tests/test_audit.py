@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gen.audit import answers, scanning, survey
-from gen.audit.answers import Answers, contradict, stance
+from gen.audit.answers import Answers
 from gen.audit.figures import figures
 from gen.audit.findings import Finding, findings, where
 from gen.audit.measures import Audit, audit
@@ -17,6 +17,7 @@ from gen.audit.targets import Place, targets_of
 from gen.audit.texts import texts_behind
 from gen.errors import InputError
 from gen.files import write_jsonl
+from gen.likeness.stance import contradict, stance
 from gen.templates.templating import open_templating
 from gen.types import Message, Sample
 

@@ -188,7 +188,9 @@ def _contradictions(audit: Audit, said: Mapping[Place, Said]) -> Card:
     ]
     count = audit.contradictions.count
     caption = (
-        f"{count:,} answers differ from an earlier one to the same question, in number or in yes and no. Read both." if count else "None."
+        f"{count:,} answers contradict an earlier one to the same question, in number, in yes and no or in what they choose. Read both."
+        if count
+        else "None."
     )
     content = open_table(("Where", "Question", "Answer"), rows) if rows else ""
     return section("contradictions", "Answers that contradict each other", caption, content, wide=True)
