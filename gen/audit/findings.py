@@ -159,7 +159,7 @@ def _pairs(audit: Audit) -> Iterator[Finding]:
 def _answers(audit: Audit) -> Iterator[Finding]:
     if audit.contradictions.count:
         places = tuple(one.second for one in audit.contradictions.named)
-        text = f"answers that contradict an earlier one to the same question, by number, yes and no or choice: {audit.contradictions.count:,}"
+        text = f"answers that contradict an earlier one to the same question, by number, yes or no, choice: {audit.contradictions.count:,}"
         yield Finding("contradictions", False, audit.contradictions.count, audit.records, text, places, "a person has to read both")
 
 
