@@ -32,7 +32,7 @@ bench-gates: $(STAMP)  ## how often each gate is wrong, on labelled data
 
 test-train: $(STAMP)  ## real trainers on what we export, in an environment of their own (PyTorch, CPU)
 	@test -x $(TRAIN_VENV)/bin/python || $(PYTHON) -m venv $(TRAIN_VENV)
-	@$(TRAIN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	@$(TRAIN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 peft==0.21.2
 	@$(TRAIN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,train]'
 	@$(TRAIN_VENV)/bin/python -m pytest tests/train
 
