@@ -60,9 +60,10 @@ def command(
 
 def _named(names: list[str], language: str) -> list[NamedGate]:
     try:
-        return [NamedGate(name, plugins.build("gates", name, {"language": language} if name == "language" else {})) for name in names]
+        built = [plugins.build("gates", name, {"language": language} if name == "language" else {}) for name in names]
     except RecipeError as error:
-        raise InputError(str(error)) from error
+        raise InputError(f"{error}; options are given in a recipe, by --recipe" if error.key else str(error)) from error
+    return [NamedGate(name, gate, warn=False) for name, gate in zip(names, built, strict=True)]  # rejected.jsonl is the list to read
 
 
 def _of_recipe(file: Path) -> list[NamedGate]:
@@ -71,6 +72,12 @@ def _of_recipe(file: Path) -> list[NamedGate]:
     if idle:
         names = ", ".join(one.name for one in idle)
         print(f"sluice: left out, since no judge and no other service is asked here: {names}", file=sys.stderr)
+    warning = ", ".join(one.name for one in gates if one.warn and one not in idle)
+    if warning:
+        print(
+            f"sluice: {warning} only warn, and only a run writes warnings down; `mode: reject` lists them in rejected.jsonl",
+            file=sys.stderr,
+        )
     return [one for one in gates if one not in idle]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -37,8 +39,9 @@ class Language:
     fastText decides (see `gen.language`); where it is less than 60 % sure, langdetect must agree that the language is wrong. Code,
     numbers and fewer than eight letters are kept. Where the two also name different languages, a turn of fewer than 12 letters is kept,
     and a prompt of fewer than 40 or reply of fewer than 20 when another turn is surely in the wanted language ("minus zero", answered
-    in English). A reply in a language that its prompt names ("translate into French") was asked for. Reasons: `wrong_language`,
-    `mixed_language`.
+    in English). A reply in a language that its prompt names ("translate into French") was asked for. `by_topic` names other languages for
+    some topics (`{"Mietrecht*": de}`, the first pattern that fits, `*` for anything; in `sluice gate` the topic is the record's field).
+    Reasons: `wrong_language`, `mixed_language`.
 
     >>> from gen.types import Message
     >>> PLUGIN("en", on="reply").check(Sample("1", (Message("assistant", "Das ist leider ein deutscher Satz."),))).reason
@@ -47,15 +50,22 @@ class Language:
 
     language: str | tuple[str, ...] = "en"
     on: Literal["prompt", "reply", "both"] = "both"
+    by_topic: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self._wanted():
-            raise ValueError("language must be one ISO 639-1 code or several, such as en or de, got none")
-        for code in sorted(self._wanted() - CODES):
-            raise ValueError(f"unknown language '{code[:40]}': {_right(code.lower())}")
+        for codes in map(_codes, (self.language, *self.by_topic.values())):
+            if not codes:
+                raise ValueError("language must be one ISO 639-1 code or several, such as en or de, got none")
+            for code in sorted(codes - CODES):
+                raise ValueError(f"unknown language '{code[:40]}': {_right(code.lower())}")
+
+    @property
+    def reads_fields(self) -> bool:
+        """Whether a record's own labels are looked at: its topic."""
+        return bool(self.by_topic)
 
     def check(self, sample: Sample) -> Verdict:
-        wanted = self._wanted()
+        wanted = self._wanted(sample.provenance.topic)
         prompts, replies = contents(sample, "user"), contents(sample, "assistant")
         sides = (("prompt", prompts if self.on != "reply" else ()), ("reply", replies if self.on != "prompt" else ()))
         for side, texts in sides:
@@ -67,8 +77,13 @@ class Language:
                     return rejected("language", found.reason, f"{side} is {found.language}, wanted {', '.join(sorted(wanted))}")
         return kept("language")
 
-    def _wanted(self) -> frozenset[str]:
-        return _settled((self.language,) if isinstance(self.language, str) else tuple(self.language))
+    def _wanted(self, topic: str) -> frozenset[str]:
+        fitting = (codes for pattern, codes in self.by_topic.items() if fnmatchcase(topic.casefold(), pattern.casefold()))
+        return _codes(next(fitting, self.language))
+
+
+def _codes(language: str | tuple[str, ...]) -> frozenset[str]:
+    return _settled((language,) if isinstance(language, str) else tuple(language))
 
 
 @lru_cache(maxsize=64)

@@ -8,8 +8,10 @@ from typing import Literal
 
 from gen.bounds import to_try
 from gen.likeness.rouge import coded, nearest_coded
-from gen.turns import part
+from gen.turns import On, part
 from gen.types import Sample, Verdict, kept, rejected
+
+_READ = 20_000  # characters; comparing takes time for the product of two lengths
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class Novelty:
 
     0.7 is the bound of Self-Instruct (Wang et al. 2023, section 2.2). `within` says which accepted instructions count: those of the
     sample's topic, or all. Unlike the near-duplicate gate it also rejects the same sentence with another number: it keeps a set
-    diverse rather than free of repeats.
+    diverse rather than free of repeats. `on` says what is compared: the instruction (all user turns), the reply or both, the first
+    20,000 characters.
 
     >>> from gen.types import Message
     >>> gate = Novelty()
@@ -29,6 +32,7 @@ class Novelty:
 
     threshold: float = 0.7
     within: Literal["topic", "all"] = "topic"
+    on: On = "instruction"
     _pools: dict[str, tuple[list[str], list[str]]] = field(
         init=False, repr=False, compare=False, default_factory=lambda: defaultdict(lambda: ([], []))
     )
@@ -41,7 +45,7 @@ class Novelty:
 
     def check(self, sample: Sample) -> Verdict:
         ids, instructions = self._pools.get(self._pool_of(sample), ([], []))
-        position, value = nearest_coded(coded(part(sample, "instruction")), instructions, at_least=self.threshold)
+        position, value = nearest_coded(self._coded(sample), instructions, at_least=self.threshold)
         if position < 0:
             return kept("novelty")
         return rejected("novelty", "not_novel", f"ROUGE-L {value:.2f} with {ids[position]}, must be below {self.threshold:g}")
@@ -49,7 +53,10 @@ class Novelty:
     def remember(self, sample: Sample) -> None:
         ids, instructions = self._pools[self._pool_of(sample)]
         ids.append(sample.id)
-        instructions.append(coded(part(sample, "instruction")))
+        instructions.append(self._coded(sample))
+
+    def _coded(self, sample: Sample) -> str:
+        return coded(part(sample, self.on)[:_READ])
 
     def _pool_of(self, sample: Sample) -> str:
         return sample.provenance.topic if self.within == "topic" else ""

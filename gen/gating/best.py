@@ -27,7 +27,6 @@ from gen.files import json_line
 from gen.gating.batches import OTHER, Position, batched, processes_for
 from gen.gating.chain import Assessed, Failure, Memory, in_order
 from gen.gating.crew import assessed
-from gen.gating.inputs import items_of
 from gen.gating.job import Job
 from gen.gating.packed import pack, unpack
 from gen.records import Record, Unreadable
@@ -140,7 +139,7 @@ def _assess(job: Job, preferring: Preferring, name: str) -> _Index:
     memory, journal, position = Memory(job.gates), job.journal, Position(job.sources)
     index, end = _found(job, name)
     skipped = bytes((OTHER,)) * len(index.places)
-    batches, processes = processes_for(batched(items_of(job.sources, job.reading), skipped), job.processes)
+    batches, processes = processes_for(batched(job.items(), skipped), job.processes)
     for batch, results in assessed(batches, job.gates, processes):
         result = iter(results)
         for row in batch.rows:
@@ -194,7 +193,7 @@ def _choose(job: Job, index: _Index, entries: BinaryIO, name: str) -> array[int]
 
 def _write(job: Job, index: _Index, entries: BinaryIO, decisions: BinaryIO, late: Sequence[int]) -> None:
     """Write each row by its fate, in the order of the input."""
-    for number, item in enumerate(items_of(job.sources, job.reading)):
+    for number, item in enumerate(job.items()):
         if number >= len(late) or isinstance(item.record, Record) != (index.places[number] >= 0):
             raise InputError(f"{item.source.path} changed while it was read")
         if isinstance(item.record, Unreadable):

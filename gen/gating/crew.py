@@ -61,7 +61,7 @@ def specs_of(gates: Sequence[NamedGate]) -> list[Spec] | None:
             return None
         idle = one.remembers and not hasattr(one.gate, "fingerprint")
         options = None if idle else {name: thaw(getattr(one.gate, name)) for name in plugins.options(known)}
-        specs.append(Spec(one.name, options, one.warn))
+        specs.append(Spec(one.name, options, bool(one.warn)))
     return specs
 
 

@@ -18,7 +18,7 @@ from gen.gating.batches import ACCEPTED, OTHER, REPLACED, Position, batched, pro
 from gen.gating.best import Preferring, gate_best_first
 from gen.gating.chain import Assessed, Memory, in_order
 from gen.gating.crew import assessed
-from gen.gating.inputs import Source, identity, items_of, sources_of
+from gen.gating.inputs import Source, identity, sources_of
 from gen.gating.job import Job, Progress
 from gen.gating.journal import EVERY_SECONDS, Journal
 from gen.gating.outputs import OUTPUTS, GateCounts
@@ -69,7 +69,7 @@ def _gate_in_order(job: Job) -> int:
     """Decide on each row as it comes; the number of rows."""
     memory, journal, fates = Memory(job.gates), job.journal, job.journal.read(_FATES)
     position, done = Position(job.sources), journal.rows
-    batches, processes = processes_for(batched(items_of(job.sources, job.reading), fates, memory=bool(memory)), job.processes)
+    batches, processes = processes_for(batched(job.items(), fates, memory=bool(memory)), job.processes)
     for batch, results in assessed(batches, job.gates, processes):
         result = iter(results)
         for row in batch.rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,9 @@ from typing import Any
 from gen.containers import is_hub
 from gen.errors import InputError
 from gen.records import Reading, Record, Unreadable, read_records
+from gen.types import Provenance
+
+_LONGEST_LABEL = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +44,16 @@ def sources_of(paths: Sequence[Path]) -> list[Source]:
     return [Source(path, str(path) if names.count(name) > 1 else name) for path, name in zip(paths, names, strict=True)]
 
 
-def items_of(sources: Sequence[Source], reading: Reading) -> Iterator[Item]:
-    """Every row of every source. Raises InputError where a source as a whole cannot be read."""
+def items_of(sources: Sequence[Source], reading: Reading, *, labelled: bool = False) -> Iterator[Item]:
+    """Every row of every source; `labelled` where gates look at the record's own labels, which then stand in the provenance as topic and
+    notes. Raises InputError where a source as a whole cannot be read."""
     for source in sources:
         for record in read_records(source.path, reading):
             if isinstance(record, Unreadable):
                 yield Item(source, record)
             else:
-                yield Item(source, replace(record, sample=replace(record.sample, id=f"{source.label}:{record.line}")))
+                origin = _labelled(record) if labelled else record.sample.provenance
+                yield Item(source, replace(record, sample=replace(record.sample, id=f"{source.label}:{record.line}", provenance=origin)))
 
 
 def identity(path: Path) -> list[Any]:
@@ -60,6 +65,19 @@ def identity(path: Path) -> list[Any]:
         return [str(path.resolve()), *([one.name, (told := one.stat()).st_size, told.st_mtime_ns] for one in files)]
     except OSError as error:
         raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _labelled(record: Record) -> Provenance:
+    """The provenance with the record's labels: short texts and numbers, also those that a run left under `provenance`."""
+    told = record.fields.get("provenance")
+    noted = told.get("notes") if isinstance(told, Mapping) else None
+    notes = {
+        name: value
+        for fields in (noted if isinstance(noted, Mapping) else {}, record.fields)
+        for name, value in fields.items()
+        if isinstance(value, str | int | float) and len(str(value)) <= _LONGEST_LABEL
+    }
+    return replace(record.sample.provenance, topic=str(notes.get("topic", "")), notes=notes)
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gen.gating.chain import Assessed, Failure
-from gen.gating.inputs import Item, Source
+from gen.gating.inputs import Item, Source, items_of
 from gen.gating.journal import Journal
 from gen.gating.outputs import GateCounts, accepted_row, rejected_row, unreadable_row
 from gen.pipeline import NamedGate
@@ -35,6 +35,10 @@ class Job:
     journal: Journal
     counts: GateCounts
     progress: Callable[[Progress], None]
+
+    def items(self) -> Iterator[Item]:
+        """Every row of every source, with its labels where a gate looks at them."""
+        return items_of(self.sources, self.reading, labelled=any(getattr(one.gate, "reads_fields", False) for one in self.gates))
 
     @property
     def named(self) -> bool:
