@@ -17,10 +17,13 @@ trl = pytest.importorskip("trl")
 import datasets  # noqa: E402 (only where torch and trl are)
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM  # noqa: E402
 
+from gen.exporters.kto import KTO  # noqa: E402
 from gen.exporters.packed import pack_samples  # noqa: E402
+from gen.exporters.preference import Preferences  # noqa: E402
+from gen.exporters.prompt_completion import PromptCompletion  # noqa: E402
 from gen.resources import resource  # noqa: E402
 from gen.templates.templating import Encoded, open_templating  # noqa: E402
-from gen.types import Message, Sample  # noqa: E402
+from gen.types import Message, Preference, Sample  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("default")  # the trainers' own
 
@@ -156,18 +159,53 @@ def test_trl_trains_on_messages_and_has_the_ids_that_we_have(samples: list[Sampl
     assert all(loss > 0 for loss in losses(trainer))
 
 
+def written(exporter: Any, items: list[Any], tmp_path: Path) -> Any:
+    """What an exporter writes, as `datasets` loads it."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in exporter.rows(items)), encoding="utf-8")
+    return datasets.load_dataset("json", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
+
+
+def test_trl_trains_on_prompt_and_completion_and_learns_our_last_answer(samples: list[Sample], tmp_path: Path) -> None:
+    trainer = trl.SFTTrainer(
+        model=tiny(),
+        args=trl.SFTConfig(**settings(tmp_path)),
+        train_dataset=written(PromptCompletion(), samples, tmp_path),
+        processing_class=AutoTokenizer.from_pretrained(TOKENIZER),
+    )
+    ours = [result for _, result in open_templating(TOKENIZER, train_on="last").encode(samples) if isinstance(result, Encoded)]
+    assert [list(row["input_ids"]) for row in trainer.train_dataset] == [one.ids.tolist() for one in ours]
+    for row, one in zip(trainer.train_dataset, ours, strict=True):
+        labels = trainer.data_collator([row])["labels"][0].tolist()
+        learnt = [place for place, label in enumerate(labels) if label != -100]
+        where = one.trained.nonzero()[0].tolist()
+        assert learnt == [*where, where[-1] + 1]  # TRL learns the line end after the end of the turn too: it is in the completion
+    trainer.train()
+    assert all(loss > 0 for loss in losses(trainer))
+
+
+def test_trl_trains_on_answers_labelled_good_and_bad(samples: list[Sample], tmp_path: Path) -> None:
+    bad = (Message("assistant", "I would rather not say."),)
+    pairs = [Preference(one.id, one.messages[:1], one.messages[1:2], bad, 5, 2, 3, "best_of_n", one.id) for one in samples[:8]]
+    data = written(KTO(), pairs, tmp_path)
+    assert sum(data["label"]) == 8
+    trainer = trl.KTOTrainer(
+        model=tiny(),
+        ref_model=tiny(),
+        args=trl.KTOConfig(**settings(tmp_path)),
+        train_dataset=data,
+        processing_class=AutoTokenizer.from_pretrained(TOKENIZER),
+    )
+    trainer.train()
+    assert losses(trainer)
+
+
 def test_trl_trains_on_preference_rows(tmp_path: Path) -> None:
-    rows = [
-        {
-            "prompt": [{"role": "user", "content": f"Say {number}"}],
-            "chosen": [{"role": "assistant", "content": f"{number}."}],
-            "rejected": [{"role": "assistant", "content": "I would rather not say."}],
-        }
-        for number in range(8)
-    ]
-    path = tmp_path / "train.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    data = datasets.load_dataset("json", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
+    bad = (Message("assistant", "I would rather not say."),)
+    asked = [(Message("user", f"Say {number}"), Message("assistant", f"{number}.")) for number in range(8)]
+    pairs = [Preference(f"p{place}", one[:1], one[1:], bad, 5, 2, 3, "best_of_n", "s") for place, one in enumerate(asked)]
+    data = written(Preferences(), pairs, tmp_path)
+    assert data.column_names == ["prompt", "chosen", "rejected", "chosen_score", "rejected_score", "margin", "source"]
     trainer = trl.DPOTrainer(
         model=tiny(),
         ref_model=tiny(),
