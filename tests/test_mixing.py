@@ -7,6 +7,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gen import simulated
 from gen.errors import RecipeError
@@ -64,6 +66,31 @@ def test_each_sample_is_taken_k_or_k_plus_one_times() -> None:
 def test_the_cap_leaves_a_shortfall_that_is_said() -> None:
     drawn = draw([1] * 5, 100, 3, Random(0))
     assert (drawn.copies, drawn.got, drawn.short) == ((3,) * 5, 15, 85)
+
+
+@given(st.integers(1, 60), st.integers(0, 400), st.integers(1, 6), st.integers(0, 9))
+@settings(max_examples=120, deadline=None)
+def test_repeats_are_even_and_capped_and_what_is_missing_is_said(count: int, target: int, most: int, seed: int) -> None:
+    drawn = draw([1] * count, target, most, Random(seed))
+    assert drawn.got + drawn.short == target
+    assert drawn.got == sum(drawn.copies) == min(target, most * count)
+    assert max(drawn.copies) - min(drawn.copies) <= 1
+    assert sorted(spread(drawn.copies, Random(seed))) == [
+        (at, copy + 1) for at, copies in enumerate(drawn.copies) for copy in range(copies)
+    ]
+
+
+@given(st.lists(st.integers(1, 10_000), min_size=1, max_size=6), st.floats(1, 1000))
+@settings(max_examples=80, deadline=None)
+def test_a_temperature_never_turns_the_order_of_sizes_round(sizes: list[int], temperature: float) -> None:
+    shares = by_temperature(sizes, temperature)
+    assert sum(shares) == pytest.approx(1)
+    plain = normalised(sizes)
+    for at, size in enumerate(sizes):
+        for other, another in enumerate(sizes):
+            if size > another:
+                assert shares[at] >= shares[other]
+                assert shares[at] / shares[other] <= plain[at] / plain[other] * (1 + 1e-9)
 
 
 def test_tokens_come_as_near_as_whole_samples_allow() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gen.errors import RecipeError
+from gen.likeness.minhash import families
 from gen.splits import assign, assign_pairs, leaks
 from gen.types import Message, Preference, Provenance, Sample
 
@@ -178,3 +180,45 @@ def test_pairs_follow_their_prompt() -> None:
 
     pairs = [pair("p1", "sb", "other"), pair("p2", "gone", "Question  B"), pair("p3", "gone", "?", ("sb",)), pair("p4", "gone", "new")]
     assert assign_pairs(pairs, samples, {"sa": "train", "sb": "test"}) == {"p1": "test", "p2": "test", "p3": "test", "p4": "train"}
+
+
+WORDS = "otter badger heron falcon beetle walrus lemur gecko marmot osprey tapir viper weasel bison condor dingo ferret ibis".split()
+
+
+@st.composite
+def texts_with_relatives(draw: st.DrawFn) -> list[str]:
+    """Texts of twelve words, most of them another one with a word or two replaced."""
+    firsts = draw(st.lists(st.lists(st.sampled_from(WORDS), min_size=12, max_size=12, unique=True), min_size=1, max_size=6))
+    found = []
+    for at in draw(st.lists(st.integers(0, len(firsts) - 1), min_size=3, max_size=40)):
+        words = list(firsts[at])
+        for place in draw(st.lists(st.integers(0, 11), max_size=2)):
+            words[place] = draw(st.sampled_from(["newt", "shrew", "stoat"]))
+        found.append(" ".join(words))
+    return found
+
+
+@given(texts_with_relatives(), st.integers(0, 3))
+@settings(max_examples=60, deadline=None)
+def test_no_two_splits_hold_texts_that_share_most_of_their_words(texts: list[str], seed: int) -> None:
+    """Against word sets compared one by one, not against the index that made the families."""
+    samples = [sample(at, prompt=text) for at, text in enumerate(texts)]
+    split = assign(samples, THREE, seed=seed, families=families(texts)).of
+    for left, one in enumerate(texts):
+        for right in range(left):
+            mine, other = set(one.split()), set(texts[right].split())
+            if len(mine & other) / len(mine | other) >= 0.85:  # where the index misses fewer than 1 in 10,000
+                assert split[f"s{left}"] == split[f"s{right}"]
+
+
+@given(families_of_samples(), families_of_samples(), st.integers(0, 3))
+@settings(max_examples=80, deadline=None)
+def test_a_locked_test_set_keeps_all_it_has_and_pulls_in_its_relatives(
+    before: tuple[list[Sample], list[int]], after: tuple[list[Sample], list[int]], seed: int
+) -> None:
+    samples, components = before
+    locked = {name: split for name, split in assign(samples, THREE, seed=seed, families=components).of.items() if split == "test"}
+    grown = [*samples, *(replace(one, id=f"later-{one.id}") for one in after[0])]
+    result = assign(grown, THREE, seed=seed + 1, families=[*components, *after[1]], locked=locked)
+    assert all(result.of[name] == "test" for name in locked)
+    assert leaks(grown, result.of, [*components, *after[1]]) == []
