@@ -285,7 +285,7 @@ class ExportLine(_Line):
     pack: Mapping[str, Any] | None = None
     against: tuple[str, ...] = ()
     trainers: tuple[str, ...] = ()
-    base_model: Annotated[str, Field(max_length=300)] = ""
+    base_model: str = ""
 
     @field_validator("formats", "trainers")
     @classmethod
@@ -298,13 +298,6 @@ class ExportLine(_Line):
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
-
-    @field_validator("base_model")
-    @classmethod
-    def _one_line(cls, value: str) -> str:
-        if not value.isprintable():
-            raise ValueError("use printable characters on one line")
-        return value
 
 
 class Config(_Line):
