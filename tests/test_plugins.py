@@ -37,7 +37,7 @@ def test_what_is_required_is_asked_for_by_name(room: str, name: str) -> None:
 def test_a_name_that_is_none_lists_the_right_ones(name: str) -> None:
     with pytest.raises(RecipeError, match="unknown gate") as caught:
         plugins.build("gates", name, {})
-    assert "choose from contamination, " in str(caught.value)
+    assert "choose from balance, conflict, contamination, " in str(caught.value)
 
 
 def test_a_close_name_is_suggested() -> None:
