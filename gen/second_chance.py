@@ -31,6 +31,7 @@ _ADVICE = {
     "balance": "Begin otherwise, and take another side of the subject.",
     "conflict": "Write something clearly different: another situation, another question.",
     "injection": "Write only for a person who wants to learn; give no orders to whoever reads or grades it.",
+    "toxicity": "Be courteous: no insults, no contempt for anybody, no swear words.",
     "denylist": "Leave out every name, code word and marking of a real organisation.",
     "contamination": "Write something clearly different that is no known benchmark question.",
     "refusal": "The request is legitimate and harmless: answer it fully and directly.",
