@@ -119,12 +119,17 @@ def headers(tokenizer: Any) -> tuple[str, str]:
     def render(count: int, prompt: bool = False) -> str:
         return str(tokenizer.apply_chat_template(turns[:count], tokenize=False, add_generation_prompt=prompt))
 
-    whole, asked = render(4), render(1)
-    between = whole.split(ASKED, 1)[-1].split(ANSWERED, 1)[0]
-    prompted = render(1, prompt=True).removeprefix(asked)
-    answer = prompted if prompted and prompted in whole else between  # a template without a header of its own: [/INST]
-    after = render(2).split(ANSWERED, 1)[-1]
-    question = whole.split(ANSWERED, 1)[-1].split("second question", 1)[0].removeprefix(after)
+    whole, asked, prompted = render(4), render(1), render(1, prompt=True)
+    first, between = whole.split(ASKED, 1)[0], whole.split(ASKED, 1)[-1].split(ANSWERED, 1)[0]
+    following = whole.split(ANSWERED, 1)[-1].split("second question", 1)[0]  # the end of an answer, and a question's header
+    end = render(2).split(ANSWERED, 1)[-1]
+    if following.startswith(end):
+        question = following.removeprefix(end)
+    else:  # a template that ends the whole text in a way of its own: <|endoftext|>
+        question = next((following[at:] for at in range(len(following)) if first.endswith(following[at:])), "")
+    answer = prompted.removeprefix(asked)
+    if not answer or not prompted.startswith(asked) or answer not in whole:  # no header of its own ([/INST]), or none that is added
+        answer = between.removeprefix(following.removesuffix(question))
     if not question.strip() or not answer.strip() or question == answer:
         raise SystemExit("this chat template has no headers to find answers by: take trainers/trl instead")
     return question, answer
@@ -134,17 +139,13 @@ def check_masks(trained: Dataset, rows: Dataset, tokenizer: Any) -> None:
     """Stop unless what is learnt of the first rows holds all of each answer and nothing of a question."""
     for place in range(min(LOOKED_AT, len(rows))):
         learnt = tokenizer.decode([number for number in trained[place]["labels"] if number != -100])
-        for turn in rows[place]["messages"]:
-            text, answer = (turn["content"] or "").strip(), turn["role"] == "assistant"
-            if answer and text not in learnt:
+        texts = [(turn["role"], (turn["content"] or "").strip()) for turn in rows[place]["messages"]]
+        answers = [text for role, text in texts if role == "assistant"]
+        for role, text in texts:
+            if role == "assistant" and text not in learnt:
                 raise SystemExit(f"the mask of row {place + 1} leaves out an answer: take trainers/trl instead")
-            if (
-                not answer
-                and text
-                and text in learnt
-                and not any(text in (other["content"] or "") for other in rows[place]["messages"] if other["role"] == "assistant")
-            ):
-                raise SystemExit(f"the mask of row {place + 1} lets a message of the {turn['role']} be learnt: take trainers/trl instead")
+            if role != "assistant" and text in learnt and not any(text in answer for answer in answers):
+                raise SystemExit(f"the mask of row {place + 1} lets a message of the {role} be learnt: take trainers/trl instead")
 
 
 if __name__ == "__main__":

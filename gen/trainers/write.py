@@ -17,6 +17,7 @@ from gen.trainers.setup import CONTAINERS, FOLDER, Configs, Setup
 
 TRAINERS = ("axolotl", "llama_factory", "trl", "unsloth")
 DEFAULT_MAX_LENGTH = 2048  # tokens of a sample, where the recipe packs none: that of the packed set's rows otherwise
+_LONGEST_NAME = 300  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,9 @@ def check_trainers(recipe: Recipe) -> None:
     if line.trainers and not model_of(line):
         problem = "nothing says which model is trained: give export.base_model, a name on the Hub or a folder (--model on the command line)"
         raise recipe.error(("export", "trainers"), problem)
+    if len(line.base_model) > _LONGEST_NAME or not line.base_model.isprintable():
+        problem = f"a model's name or folder is at most {_LONGEST_NAME} printable characters, got {line.base_model[:60]!r}"
+        raise recipe.error(("export", "base_model"), problem)
 
 
 def model_of(line: ExportLine) -> str:
