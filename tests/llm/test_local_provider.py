@@ -222,13 +222,13 @@ async def test_texts_are_embedded_and_too_many_say_so() -> None:
     await provider.close()
 
 
-def test_chance_depends_on_the_draw_and_the_place_alone() -> None:
+def test_a_seed_depends_on_the_draw_and_the_place_alone() -> None:
     one, same, other = Row([1], 9, draw=7), Row([2, 3], 5, draw=7, temperature=0.1), Row([1], 9, draw=8)
-    assert one.chance == same.chance != other.chance
-    before = one.chance
+    assert one.seed == same.seed != other.seed
+    before = one.seed
     one.take(5, (), str)
-    assert one.chance != before
-    assert 0 <= one.chance < 1
+    assert one.seed != before
+    assert -(2**63) <= one.seed < 2**63
 
 
 def test_a_stop_is_found_across_tokens_and_only_once_written() -> None:

@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,7 @@ async def test_a_model_that_runs_out_of_memory_goes_on_with_smaller_batches(mode
     assert len(found) == 16
     tried = next(place for place, size in enumerate(sizes) if size <= 3)
     assert tried >= 1
-    assert all(later == earlier // 2 for earlier, later in zip(sizes[:tried], sizes[1:], strict=False))
+    assert all(later == earlier // 2 for earlier, later in pairwise(sizes[: tried + 1]))
     assert max(sizes[tried:]) <= 3
 
 
@@ -214,6 +215,13 @@ def test_the_distribution_is_followed_and_top_p_cuts_its_tail() -> None:
     narrow = {int(engines.choose(scores, [Row([1], 9, draw=draw, top_p=0.7)])[0]) for draw in range(500)}
     assert narrow == {0, 1}
     assert int(engines.choose(scores, [Row([1], 9, draw=5, temperature=0)])[0]) == 0
+
+
+def test_the_noise_is_gumbels_and_knows_nothing_but_its_seed_and_place() -> None:
+    noise = engines.gumbel(torch.tensor([3, -5]), 50_000, torch.float64)
+    assert noise.mean().item() == pytest.approx(0.5772, abs=0.02)
+    assert noise.std().item() == pytest.approx(1.2825, abs=0.02)
+    assert torch.equal(engines.gumbel(torch.tensor([-5]), 100, torch.float64)[0], noise[1, :100])
 
 
 def test_a_device_that_is_not_there_is_named() -> None:

@@ -1,8 +1,8 @@
 """A causal language model in this process, by transformers and PyTorch: the one module that imports PyTorch, loaded when first needed.
 
-Tokens are drawn by inverting the distribution in the order of the vocabulary with a number of the row's own, so a request gets the same
-text alone and in a batch, as far as the arithmetic does: padding and other batch sizes change the last bits of a logit, which tips the
-choice where a number falls within them of an edge (about one token in a million in float32, more often in 16 bits).
+Tokens are drawn by the Gumbel-max trick with noise that follows from the request's draw, the token's place and its number alone, so a
+request gets the same text alone and in a batch, as far as the arithmetic does: padding and other batch sizes change the last bits of a
+logit, which tips the choice where the two best candidates are no further apart (some tokens in a million in float32, more in 16 bits).
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ torch: Any = importlib.import_module("torch")
 transformers: Any = importlib.import_module("transformers")
 _hub_errors: Any = importlib.import_module("huggingface_hub.errors")
 
+# Steele et al. 2014, "Fast Splittable Pseudorandom Number Generators": SplitMix64's increment and its mixing, as signed numbers.
+_GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
+_MIXING = ((30, 0xBF58476D1CE4E5B9 - (1 << 64)), (27, 0x94D049BB133111EB - (1 << 64)), (31, 1))
 _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 _LOAD_ERRORS = (OSError, ValueError, ImportError, KeyError, RuntimeError, _hub_errors.HTTPError)
 
@@ -217,27 +220,35 @@ class _Ends:
 
 
 def choose(scores: Any, rows: Sequence[Row]) -> Any:
-    """A token per row of logits [rows, vocabulary], as an int64 tensor [rows]: the likeliest at temperature 0, else the one at the row's
-    `chance` in its distribution, of which `top_p` keeps the likeliest tokens that make up so much (and those as likely as the last)."""
+    """A token per row of logits [rows, vocabulary], as an int64 tensor [rows]: the likeliest at temperature 0, else one by its
+    probability, of which `top_p` keeps the likeliest tokens that make up so much (and those as likely as the last)."""
     exact = torch.float32 if scores.device.type == "mps" else torch.float64
     cold = torch.tensor([row.temperature <= 0 for row in rows], device=scores.device)
     likeliest = scores.argmax(dim=1)
     if bool(cold.all()):
         return likeliest
     heat = torch.tensor([row.temperature if row.temperature > 0 else 1.0 for row in rows], dtype=exact, device=scores.device)
-    likely = torch.softmax(scores.to(exact) / heat[:, None], dim=1)
+    logits = scores.to(exact) / heat[:, None]
     if any(row.top_p < 1 for row in rows):
         kept = torch.tensor([row.top_p for row in rows], dtype=exact, device=scores.device)
+        likely = torch.softmax(logits, dim=1)
         ordered = likely.sort(dim=1, descending=True).values
-        before = ordered.cumsum(dim=1) - ordered
-        last = ((before < kept[:, None]).sum(dim=1) - 1).clamp(min=0)
-        edge = ordered.gather(1, last[:, None])
-        narrow = (kept < 1)[:, None] & (likely < edge)
-        likely = likely.masked_fill(narrow, 0.0)
-    steps = likely.cumsum(dim=1)
-    chances = torch.tensor([row.chance for row in rows], dtype=exact, device=scores.device)
-    place = torch.searchsorted(steps, (chances * steps[:, -1])[:, None], right=True)[:, 0].clamp(max=scores.shape[1] - 1)
-    return torch.where(cold, likeliest, place)
+        last = ((ordered.cumsum(dim=1) - ordered < kept[:, None]).sum(dim=1) - 1).clamp(min=0)
+        narrow = (kept < 1)[:, None] & (likely < ordered.gather(1, last[:, None]))
+        logits = logits.masked_fill(narrow, float("-inf"))
+    seeds = torch.tensor([row.seed for row in rows], dtype=torch.long, device=scores.device)
+    noise = gumbel(seeds, scores.shape[1], exact)
+    return torch.where(cold, likeliest, (logits + noise).argmax(dim=1))
+
+
+def gumbel(seeds: Any, size: int, exact: Any) -> Any:
+    """Gumbel noise [seeds, size]: of each number a function of its seed (int64) and its place, alike on every device."""
+    mixed = seeds[:, None] + torch.arange(1, size + 1, device=seeds.device) * _GOLDEN
+    for shift, factor in _MIXING:
+        mixed = (mixed ^ ((mixed >> shift) & ((1 << (64 - shift)) - 1))) * factor
+    bits = 24 if exact == torch.float32 else 53  # of a number of that type
+    even = (((mixed >> 11) & ((1 << bits) - 1)).to(exact) + 0.5) / (1 << bits)
+    return -torch.log(-torch.log(even))
 
 
 def _device(wanted: str) -> Any:

@@ -1,6 +1,6 @@
 """One request in a batch of a model in this process: what it may write, what it has written, and when it is over. Pure; knows no PyTorch.
 
-Nothing here depends on what else is in the batch. The number that decides a token comes from the request's draw and the token's place
+Nothing here depends on what else is in the batch. What decides a token by chance comes from the request's draw and the token's place
 alone, so a row may leave a batch and go on in another.
 """
 
@@ -37,10 +37,10 @@ class Row:
         return self.finish is not None or self.cancelled
 
     @property
-    def chance(self) -> float:
-        """The number from 0 to 1 that decides the next token."""
+    def seed(self) -> int:
+        """What the next token's randomness follows from, as a signed number of 64 bits."""
         told = blake2b(f"{self.draw}:{len(self.tokens)}".encode(), digest_size=8).digest()
-        return (int.from_bytes(told, "big") >> 11) / (1 << 53)
+        return int.from_bytes(told, "big", signed=True)
 
     def take(self, token: int, ends: Collection[int], text: Callable[[Sequence[int]], str]) -> None:
         """The model's next token; `ends` are those that end a reply, `text` makes text of tokens."""
