@@ -21,9 +21,9 @@ class Length:
     The defaults only catch the absurd: a rightly short answer ("Paris.") passes. `preset` sets the bounds of a reply for a kind of data:
     `textbook` 10 to 500 words (the range of textbook-style synthetic sets), `course` 20 to 2000 (answers for instruction tuning usually
     lie within 20 to 1000); `min_words` and `max_words` go before it. Chinese and Japanese count two characters as a word, Thai five.
-    The minimum of a prompt concerns the first user turn only ("yes" may follow); `max_tokens` all turns together, about four characters
-    each. The bounds by default (`min_characters`, `max_characters`, `min_prompt_words`, `max_prompt_words`, `max_prompt_characters` among
-    them) are ours: ten pages, beyond which a text is a paste or a loop.
+    The minimum of a prompt concerns the first user turn only ("yes" may follow); `max_tokens` all turns together, `max_prompt_tokens` and
+    `max_reply_tokens` the turns of one role, about four characters each. The bounds by default (`min_characters`, `max_characters`,
+    `min_prompt_words`, `max_prompt_words`, `max_prompt_characters` among them) are ours: ten pages, beyond which a text is a paste or a loop.
     Reasons: `too_short`, `too_long`, `prompt_too_short`, `prompt_too_long`, `too_many_tokens`.
 
     >>> from gen.types import Message
@@ -40,6 +40,8 @@ class Length:
     max_prompt_characters: int = 40_000
     max_tokens: int = 16_384
     preset: Literal["textbook", "course"] | None = None
+    max_prompt_tokens: int | None = None
+    max_reply_tokens: int | None = None
 
     thresholds = to_try(min_words=(1, 2, 3, 5, 10, 15, 20, 30, 50), max_words=(200, 300, 500, 1_000, 2_000, 4_000))
 
@@ -51,6 +53,8 @@ class Length:
             (self.min_prompt_words, self.max_prompt_words, "prompt_words"),
             (1, self.max_prompt_characters, "prompt_characters"),
             (1, self.max_tokens, "tokens"),
+            (1, self.max_tokens if self.max_prompt_tokens is None else self.max_prompt_tokens, "prompt_tokens"),
+            (1, self.max_tokens if self.max_reply_tokens is None else self.max_reply_tokens, "reply_tokens"),
         ):
             if not 0 <= low <= high:
                 raise ValueError(f"the bounds of {what} must hold 0 <= minimum <= maximum, got {low} and {high}")
@@ -61,10 +65,20 @@ class Length:
         if not reason:
             reason, detail = self._of_replies(replies)
         if not reason:
-            total = sum(estimate_tokens(message.content) for message in sample.messages if isinstance(message.content, str))
-            if total > self.max_tokens:
-                reason, detail = "too_many_tokens", f"conversation: about {total} tokens, maximum {self.max_tokens}"
+            reason, detail = self._of_tokens(sample)
         return rejected("length", reason, detail) if reason else kept("length")
+
+    def _of_tokens(self, sample: Sample) -> tuple[str, str]:
+        whole = [(message.role, estimate_tokens(message.content)) for message in sample.messages if isinstance(message.content, str)]
+        for what, roles, most in (
+            ("conversation", (), self.max_tokens),
+            ("prompt", ("user",), self.max_prompt_tokens),
+            ("reply", ("assistant",), self.max_reply_tokens),
+        ):
+            total = 0 if most is None else sum(tokens for role, tokens in whole if not roles or role in roles)
+            if most is not None and total > most:
+                return "too_many_tokens", f"{what}: about {total} tokens, maximum {most}"
+        return "", ""
 
     def _reply_words(self) -> tuple[int, int]:
         fewest, most = PRESETS[self.preset] if self.preset else (_MIN_WORDS, _MAX_WORDS)

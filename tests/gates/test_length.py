@@ -86,3 +86,13 @@ def test_impossible_bounds_are_an_error_of_the_recipe(options: dict[str, Any]) -
 
 def test_five_megabytes_are_no_trouble() -> None:
     assert verdict("wort " * 1_000_000).reason == "too_long"
+
+
+def test_tokens_may_be_bounded_for_each_role() -> None:
+    sample = Sample("s", (Message("user", "What is a lease? " * 40), Message("assistant", "A contract about a flat. " * 40)))
+    assert length.Length().check(sample).keep
+    assert length.Length(max_prompt_tokens=100).check(sample).detail.startswith("prompt: about ")
+    assert length.Length(max_reply_tokens=100).check(sample).detail.startswith("reply: about ")
+    assert length.Length(max_prompt_tokens=400, max_reply_tokens=400).check(sample).keep
+    with pytest.raises(ValueError, match="prompt_tokens"):
+        length.Length(max_prompt_tokens=0)
