@@ -311,6 +311,19 @@ def test_a_file_without_a_record_is_refused(content: bytes, tmp_path: Path) -> N
         audit(targets_of([tmp_path / "a.jsonl"]))
 
 
+def test_a_folder_stands_for_its_splits_or_else_for_every_dataset_in_it(tmp_path: Path) -> None:
+    for name in ("b.jsonl.gz", "a.jsonl", ".hidden.jsonl", "notes.md", "mix.json"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "state.json").write_text("{}")
+    assert [target.name for target in targets_of([tmp_path])] == ["a", "b", "c"]
+    (tmp_path / "test.parquet").write_bytes(b"")
+    assert [target.name for target in targets_of([tmp_path])] == ["test"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"empty holds no dataset: name a file with one of the endings \.jsonl"):
+        targets_of([tmp_path / "empty"])
+
+
 def test_equal_names_of_files_are_told_apart_by_their_paths(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         write_jsonl(tmp_path / folder / "train.jsonl", rows(3))

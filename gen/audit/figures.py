@@ -42,6 +42,7 @@ def figures(audit: Audit, said: Mapping[Place, Said]) -> dict[str, Any]:
             "max_length": audit.max_length or None,
             **_lengths(audit.tokens),
             "over_max_length": audit.truncated if audit.max_length else None,
+            "over_max_length_share": round(audit.truncated / audit.records, 6) if audit.max_length else None,
             "histogram": [{"from": first, "to": last, "records": count} for first, last, count in audit.bins],
         },
         "prompt_words": _lengths(audit.prompts),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from gen.recipe import SPLITS
 from gen.records import AUTOMATIC, Reading
 
 MAX_FILES = 64
+_ENDINGS = (".jsonl", ".ndjson", ".parquet", ".pq", ".csv", ".tsv", ".arrow")  # .json is a dataset's description as often as a dataset
+_UNPACKED = re.compile(r"\.(?:gz|zst)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class Place(NamedTuple):
 def targets_of(paths: Sequence[Path], reading: Reading = AUTOMATIC) -> list[Target]:
     """The files to audit, each once.
 
-    Raises InputError for what is not there, and for a folder without train.jsonl, validation.jsonl or test.jsonl.
+    Of a folder: train, validation and test where it has them, else every dataset in it. Raises InputError for what is not there, and for
+    a folder without any.
     """
     found: list[Target] = []
     for path in paths:
@@ -62,6 +66,16 @@ def _of_file(path: Path) -> Target:
 def _of_folder(path: Path) -> list[Target]:
     folder = path / "sft" if (path / "run.db").is_file() else path
     found = [Target(split, file) for split, file in split_files(folder, SPLITS)]
+    return found or [Target(stem_of(file), file) for file in _datasets_in(folder)]
+
+
+def _datasets_in(folder: Path) -> list[Path]:
+    """Every dataset right in the folder, by name: files with a dataset's ending, and folders that `datasets.save_to_disk` wrote."""
+    try:
+        files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"{folder}: {(error.strerror or str(error)).lower()}") from error
+    found = [path for path in files if path.is_dir() and is_dataset(path) or path.is_file() and _UNPACKED.sub("", path.name).endswith(_ENDINGS)]
     if not found:
-        raise InputError(f"{folder} holds no train.jsonl, validation.jsonl or test.jsonl: name a file in it")
+        raise InputError(f"{folder} holds no dataset: name a file with one of the endings {', '.join(_ENDINGS)}")
     return found
