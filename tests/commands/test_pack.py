@@ -309,3 +309,28 @@ def test_the_example_ends_with_a_packed_set(tmp_path: Path, capsys: Captured) ->
     out = ["--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache.db"), "--quiet"]
     assert call(["run", str(tmp_path / "pack.yaml"), *out]) == 0
     assert len(datasets.load_from_disk(str(tmp_path / "run" / "packed"))) >= 1
+
+
+def test_lines_of_accepted_jsonl_say_their_difficulty_and_depth(tmp_path: Path, capsys: Captured) -> None:
+    records = []
+    for place in range(30):
+        messages = [{"role": "user", "content": f"Question {place}?"}, {"role": "assistant", "content": "word " * 30 + f"hard {place % 5}"}]
+        records.append({"messages": messages, "scores": {"tags.difficulty": 1 + place % 5}, "provenance": {"notes": {"round": place % 3}}})
+    file = dataset(tmp_path / "accepted.jsonl", *records)
+    for order in ("difficulty", "depth"):
+        made = pack(capsys, file, "--tokenizer", "shipped", "--layout", "examples", "--order", order)
+        assert (made["order"], made["order_unknown"], made["samples"]) == (order, 0, 30)
+    plain = dataset(tmp_path / "plain.jsonl", *({"messages": record["messages"]} for record in records))
+    error = refusal(capsys, "pack", plain, "--tokenizer", "shipped", "--order", "difficulty")
+    assert "no sample has a difficulty: add the judge `tags`" in error
+
+
+def test_a_long_conversation_becomes_parts_that_are_told(tmp_path: Path, capsys: Captured) -> None:
+    turns = [{"role": role, "content": f"{role} {place} " + "word " * 20} for place in range(8) for role in ("user", "assistant")]
+    file = dataset(tmp_path / "long.jsonl", {"messages": turns})
+    made = pack(capsys, file, "--tokenizer", "shipped", "--max-length", 128, "--over-long", "split")
+    assert (made["split_samples"], made["parts"], made["dropped"]) == (1, made["samples"], {})
+    assert call(["pack", str(file), "--tokenizer", "shipped", "--max-length", "128", "--over-long", "split", "--order", "length"]) == 0
+    shown = capsys.readouterr().out
+    assert f"1 sample longer than a row became {made['parts']} parts" in shown
+    assert "rows from low to high by length" in shown
