@@ -23,7 +23,8 @@ class Length:
     lie within 20 to 1000); `min_words` and `max_words` go before it. Chinese and Japanese count two characters as a word, Thai five.
     The minimum of a prompt concerns the first user turn only ("yes" may follow); `max_tokens` all turns together, `max_prompt_tokens` and
     `max_reply_tokens` the turns of one role, about four characters each. The bounds by default (`min_characters`, `max_characters`,
-    `min_prompt_words`, `max_prompt_words`, `max_prompt_characters` among them) are ours: ten pages, beyond which a text is a paste or a loop.
+    `min_prompt_words`, `max_prompt_words`, `max_prompt_characters` among them) are ours: ten pages, beyond which a text is a
+    paste or a loop.
     Reasons: `too_short`, `too_long`, `prompt_too_short`, `prompt_too_long`, `too_many_tokens`.
 
     >>> from gen.types import Message
