@@ -38,6 +38,8 @@ def main() -> None:
     rows = {}
     for split, path in settings["dpo"].items():
         loaded = load_dataset(settings["reader"], data_files=str((HERE / path).resolve()), split="train")
+        if "simulated" in loaded.column_names:
+            print(f"some {split} rows were written by the simulator: they are for trying things out, never train on them for real")
         rows[split] = loaded.select_columns([name for name in COLUMNS if name in loaded.column_names])
     cuda = torch.cuda.is_available()
     validation = rows.get("validation")

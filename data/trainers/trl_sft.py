@@ -41,6 +41,8 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(model)
     files = {split: str((HERE / path).resolve()) for split, path in settings["sft"].items()}
     loaded = {split: load_dataset(settings["reader"], data_files=path, split="train") for split, path in files.items()}
+    if any("simulated" in one.column_names for one in loaded.values()):
+        print("some rows were written by the simulator: they are for trying things out, never train on them for real")
     whole = bool(MARKERS.search(str(tokenizer.chat_template))) and not any(has_weights(rows) for rows in loaded.values())
     ready = {
         split: fitting(as_messages(rows) if whole else answers(rows), tokenizer, settings["max_length"]) for split, rows in loaded.items()

@@ -52,6 +52,8 @@ def main() -> None:
     for split, path in settings["sft"].items():
         loaded = load_dataset(settings["reader"], data_files=str((HERE / path).resolve()), split="train")
         rows[split] = rendered(loaded, tokenizer, settings["max_length"])
+    if any("simulated" in one.column_names for one in rows.values()):
+        print("some rows were written by the simulator: they are for trying things out, never train on them for real")
     validation = rows.get("validation")
     trainer = SFTTrainer(
         model=model,

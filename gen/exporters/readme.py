@@ -135,7 +135,11 @@ def _body(record: RunRecord, figures: Figures) -> Iterator[str]:
     if record.packed:
         yield f"`{record.packed.folder}/` is packed for {markdown(record.packed.tokenizer)}: `datasets.load_from_disk`."
     if record.trainers:
-        yield "## Train\n\nIn this folder, each a training of its own:\n\n```sh\n" + "\n".join(record.trainers) + "\n```"
+        yield (
+            "## Train\n\nIn the run's folder, which holds `trainers/`; each line is a training of its own:\n\n```sh\n"
+            + "\n".join(record.trainers)
+            + "\n```"
+        )
     yield "## Files\n\n" + "\n".join(f"- `{name}`: {what}" for name, what in _FILES)
 
 
