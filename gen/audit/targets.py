@@ -75,7 +75,11 @@ def _datasets_in(folder: Path) -> list[Path]:
         files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise InputError(f"{folder}: {(error.strerror or str(error)).lower()}") from error
-    found = [path for path in files if path.is_dir() and is_dataset(path) or path.is_file() and _UNPACKED.sub("", path.name).endswith(_ENDINGS)]
+    found = [path for path in files if (is_dataset(path) if path.is_dir() else _is_data(path))]
     if not found:
         raise InputError(f"{folder} holds no dataset: name a file with one of the endings {', '.join(_ENDINGS)}")
     return found
+
+
+def _is_data(path: Path) -> bool:
+    return path.is_file() and _UNPACKED.sub("", path.name.lower()).endswith(_ENDINGS)

@@ -69,13 +69,14 @@ def test_the_page_and_the_figures_are_written(folder: Path, capsys: pytest.Captu
     ("arguments", "message"),
     [
         pytest.param(["gone.jsonl"], "no such file or folder: gone.jsonl", id="missing"),
-        pytest.param(["."], "holds no train.jsonl, validation.jsonl or test.jsonl", id="folder"),
+        pytest.param(["empty"], "empty holds no dataset: name a file", id="folder"),
         pytest.param(["a.jsonl", "--standard", "lab"], "--standard lab is for one run's folder", id="standard of a file"),
         pytest.param(["a.jsonl", "--chat-template", "chatml"], "--chat-template needs --tokenizer", id="template alone"),
         pytest.param(["a.jsonl", "--max-length", "-1"], "max-length", id="negative"),
     ],
 )
 def test_wrong_arguments_are_one_line(folder: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "empty").mkdir()
     assert call(["audit", *arguments]) == 2
     told = capsys.readouterr().err
     assert message in told
