@@ -151,7 +151,7 @@ def opened(asked: Mapping[str, str], environ: Mapping[str, str], job: str, name:
     tracers: TracerProvider = trace.NoOpTracerProvider()
     readers = []
     with ExitStack() as stack:
-        stack.enter_context(_complaints_once())
+        complaints = stack.enter_context(_complaints_once())
         if "traces" in asked:
             sdk = SdkTracerProvider(resource=resource, shutdown_on_exit=False)
             for exporter in _exporters("traces", environ):
@@ -162,7 +162,7 @@ def opened(asked: Mapping[str, str], environ: Mapping[str, str], job: str, name:
             readers = [PeriodicExportingMetricReader(exporter) for exporter in _exporters("metrics", environ)]
         meters = SdkMeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
         closing.append(meters.shutdown)
-        stack.callback(_close, closing)
+        stack.callback(_close, closing, complaints)
         with tracers.get_tracer("gen", __version__).start_as_current_span(f"{job} {name}", attributes={"gen_ai.workflow.name": name}):
             yield Telemetry(tracers, meters)
 
@@ -186,7 +186,7 @@ def _exporters(signal: str, environ: Mapping[str, str]) -> list[Any]:
     return made
 
 
-def _close(closing: list[Callable[[], object]]) -> None:
+def _close(closing: list[Callable[[], object]], complaints: _Once) -> None:
     """Send what is left, all at once in threads of their own, and leave those behind that take too long."""
     threads = [threading.Thread(target=end, daemon=True, name="telemetry-end") for end in closing]
     for thread in threads:
@@ -195,15 +195,17 @@ def _close(closing: list[Callable[[], object]]) -> None:
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
     if any(thread.is_alive() for thread in threads):
+        complaints.stays = True
         log.warning("OpenTelemetry: not everything could be delivered within %g s", _FLUSH_SECONDS)
 
 
 class _Once(logging.Handler):
-    """Passes the first complaint of the SDK on as one line of ours, and keeps the others quiet."""
+    """Passes the first complaint of the SDK on as one line of ours, and keeps the others quiet. `stays` while threads that were left behind
+    may complain."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._told = False
+        self._told = self.stays = False
 
     def emit(self, record: logging.LogRecord) -> None:
         if not self._told:
@@ -212,16 +214,18 @@ class _Once(logging.Handler):
 
 
 @contextmanager
-def _complaints_once() -> Iterator[None]:
+def _complaints_once() -> Iterator[_Once]:
     logger, once = logging.getLogger("opentelemetry"), _Once()
-    before = logger.propagate
+    for earlier in [one for one in logger.handlers if isinstance(one, _Once)]:
+        logger.removeHandler(earlier)
     logger.addHandler(once)
     logger.propagate = False
     try:
-        yield
+        yield once
     finally:
-        logger.removeHandler(once)
-        logger.propagate = before
+        if not once.stays:
+            logger.removeHandler(once)
+            logger.propagate = True
 
 
 def _operation(route: Route, request: Request, *, embedding: bool) -> str:
