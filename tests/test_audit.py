@@ -319,6 +319,10 @@ def test_a_folder_stands_for_its_splits_or_else_for_every_dataset_in_it(tmp_path
     assert [target.name for target in targets_of([tmp_path])] == ["a", "b", "c"]
     (tmp_path / "test.parquet").write_bytes(b"")
     assert [target.name for target in targets_of([tmp_path])] == ["test"]
+    (tmp_path / "out" / "train").mkdir(parents=True)
+    (tmp_path / "out" / "train" / "train.csv").write_bytes(b"")
+    (tmp_path / "out" / "train" / "left-out.jsonl").write_bytes(b"")
+    assert [(target.name, target.path.name) for target in targets_of([tmp_path / "out"])] == [("train", "train.csv")]
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"empty holds no dataset: name a file with one of the endings \.jsonl"):
         targets_of([tmp_path / "empty"])

@@ -65,7 +65,8 @@ def _of_file(path: Path) -> Target:
 
 def _of_folder(path: Path) -> list[Target]:
     folder = path / "sft" if (path / "run.db").is_file() else path
-    found = [Target(split, file) for split, file in split_files(folder, SPLITS)]
+    own_folders = (one for split in SPLITS for one in split_files(folder / split, (split,)))  # as `sluice export FOLDER` writes them
+    found = [Target(split, file) for split, file in split_files(folder, SPLITS) or own_folders]
     return found or [Target(stem_of(file), file) for file in _datasets_in(folder)]
 
 
