@@ -36,7 +36,7 @@ _FENCE = re.compile(r"(?:```|~~~)[^\n]{0,80}\n.{0,8000}?(?:\n\s{0,8}(?:```|~~~)|
 _IN_BRACKETS = re.compile(r"\([^()\n]{1,200}\)")
 _WORD_REVERSED = re.compile(r"\w{1,41}")
 _CALLED_WORD = 40  # characters of the name of a function
-_QUOTES = ('"', "“", "«", "„", "「")
+_QUOTES = ("“", "«", "„", "「")
 _QUOTED = re.compile(r"\"[^\"\n]{12,1000}\"|“[^”\n]{12,1000}”|«[^»\n]{12,1000}»|„[^“”\n]{12,1000}[“”]|「[^」\n]{6,1000}」")
 _SYMBOL = re.compile(r"[{}()\[\];=<>_#\\|$&*/@%^~+]")
 _UNREADABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -126,14 +126,14 @@ def _detected(text: str) -> tuple[str, float]:
     if not _has_letters(body, MIN_LETTERS):
         code = _by_script(body)
         return (code, 1.0) if code else (UNDETERMINED, 0.0)
-    passages = _passages(body)
+    passages = _passages(body) if "\n" in body else ()  # of a single one it is read anyway
     if len(passages) > 1:
         found = [_identified(passage) for passage in passages]
-        sure = frozenset(code for code, confidence in found if confidence >= SURE)
-        if len(sure) > 1 and not near(sure):
-            return MIXED, min(confidence for code, confidence in found if code in sure)
         if len({code for code, _ in found}) == 1:
-            return found[0][0], max(confidence for _, confidence in found)
+            return found[0][0], max([confidence for _, confidence in found])
+        sure = frozenset([code for code, confidence in found if confidence >= SURE])
+        if len(sure) > 1 and not near(sure):
+            return MIXED, min([confidence for code, confidence in found if code in sure])
     return _identified(body)
 
 
@@ -144,7 +144,7 @@ def _natural(text: str) -> str:
         body = _FENCE.sub("\n", body)
     if finders := [find for mark, find in _NOISE if mark in body]:
         body = _without(body, finders)
-    if any(mark in body for mark in _QUOTES):
+    if '"' in body or (not body.isascii() and any(map(body.__contains__, _QUOTES))):
         without = _QUOTED.sub(" ", body)
         if _has_letters(without, 2 * MIN_LETTERS):
             body = without
@@ -186,6 +186,8 @@ _NOISE: tuple[tuple[str, Finder], ...] = (
 
 def _without(text: str, finders: list[Finder]) -> str:
     """The text with a space for everything that is found, from left to right; of two finds in one place the earlier finder's counts."""
+    if len(finders) == 1:
+        return _without_one(text, finders[0])
     pieces, done = [], 0
     found = [(at, number, find) for number, find in enumerate(finders) if (at := find(text, 0))]
     while found:
@@ -194,6 +196,14 @@ def _without(text: str, finders: list[Finder]) -> str:
         done = end
         found = [(at, number, find) for before, number, find in found if (at := before if before[0] >= done else find(text, done))]
     return " ".join([*pieces, text[done:]])
+
+
+def _without_one(text: str, find: Finder) -> str:
+    pieces, done = [], 0
+    while found := find(text, done):
+        pieces.append(text[done : found[0]])
+        done = found[1]
+    return " ".join([*pieces, text[done:]]) if pieces else text
 
 
 def _without_code(text: str) -> str:
@@ -235,7 +245,8 @@ def _identified_cut(cut: str) -> tuple[str, float]:
     lowered = " ".join(cut.lower().split())
     if share := _english_share(lowered):
         return "en", min(1.0, 0.7 + share)
-    best = _model().detect(_UNREADABLE.sub(" ", lowered), k=1)[0]
+    readable = lowered if lowered.isprintable() else _UNREADABLE.sub(" ", lowered)
+    best = _model().detect(readable, k=1)[0]
     return _settled(str(best["lang"]), lowered), float(best["score"])
 
 

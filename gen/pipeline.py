@@ -56,14 +56,12 @@ class NamedGate:
     gate: Any
     scores: bool = False
     warn: bool | None = None
+    remembers: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "remembers", hasattr(self.gate, "remember"))
         if self.warn is None:
             object.__setattr__(self, "warn", getattr(self.gate, "mode", "reject") == "warn")
-
-    @property
-    def remembers(self) -> bool:
-        return hasattr(self.gate, "remember")
 
     @property
     def prepares(self) -> bool:

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from gen.bounds import to_try
 from gen.likeness.minhash import Index
-from gen.likeness.same_task import Reading, may_be_same, read, similarity, unpack
+from gen.likeness.reading import Reading, read, unpack
+from gen.likeness.same_task import may_be_same, similarity
 from gen.likeness.stance import Stance, contradict, stance
 from gen.likeness.stance import unpack as unpack_stance
 from gen.turns import part

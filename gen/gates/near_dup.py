@@ -11,7 +11,8 @@ import numpy as np
 
 from gen.bounds import to_try
 from gen.likeness.minhash import BANDS, ROWS, Index, Scheme, Sketch
-from gen.likeness.same_task import Reading, may_be_same, read, similarity, unpack
+from gen.likeness.reading import Reading, read, unpack
+from gen.likeness.same_task import may_be_same, similarity
 from gen.turns import On, part
 from gen.types import Sample, Verdict, kept, rejected
 
@@ -19,7 +20,7 @@ _LEEWAY = 0.8  # of the threshold: slips of the pen lower the overlap of the set
 _MOST_VERIFIED = 64  # candidates with the same figures, the most alike first
 _read = lru_cache(maxsize=4)(read)  # what is checked is remembered next
 _FACTS = struct.Struct("<q")
-_unpacked = lru_cache(maxsize=512)(unpack)  # texts of one template are each other's candidates again and again
+_unpacked = lru_cache(maxsize=2_048)(unpack)  # texts of one template are each other's candidates again and again
 
 
 @dataclass(frozen=True)

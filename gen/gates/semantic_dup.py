@@ -9,7 +9,8 @@ from functools import lru_cache
 from gen.bounds import to_try
 from gen.errors import InputError, RateLimited, RecipeError, RequestRejected, Unavailable
 from gen.likeness.encoder import Library, open_encoder
-from gen.likeness.same_task import Reading, read, similarity, unpack
+from gen.likeness.reading import Reading, read, unpack
+from gen.likeness.same_task import similarity
 from gen.likeness.vectors import Codes, Vectors, encoded
 from gen.turns import On, part
 from gen.types import Embed, Sample, Verdict, kept, rejected

@@ -43,6 +43,7 @@ _FUNCTION_WORDS = frozenset(
 )
 
 Positions = NDArray[np.int64]
+_NONE: Positions = np.empty(0, np.int64)
 Sketch = tuple[NDArray[np.uint16], NDArray[np.uint32]]  # of one set: the lower 16 bits of its signature, and its bucket keys
 
 
@@ -67,9 +68,13 @@ class Scheme:
         """The signature (its lower 16 bits) and bucket keys of one set, as `signatures` and `keys` make them of many. The label, 64 bits,
         is mixed in, so equal keys mean the same label too."""
         factors, mixers, offsets = _functions(self.bands, self.rows)
-        minima = np.multiply.outer(hashes, factors).min(axis=0) >> _HALF
-        sums = minima.reshape(self.bands, self.rows) @ mixers + offsets + np.uint64(label * _LABEL_FACTOR % 2**64)
-        return minima.astype(np.uint16), (sums >> _HALF).astype(np.uint32)
+        minima = np.minimum.reduce(np.multiply.outer(hashes, factors))
+        minima >>= _HALF
+        sums = minima.reshape(self.bands, self.rows) @ mixers
+        sums += offsets
+        sums += np.uint64(label * _LABEL_FACTOR % 2**64)
+        sums >>= _HALF
+        return minima.astype(np.uint16), sums.astype(np.uint32)
 
     def signatures(self, hashes: NDArray[np.uint64], starts: Positions) -> NDArray[np.uint32]:
         """Signatures (sets × bands·rows) of sets given as the word hashes of all of them, end to end, and where each begins."""
@@ -97,7 +102,8 @@ class Index:
     a label (64 bits, signed), and only sets of the label asked for are compared.
 
     Memory per set with the default scheme: 260 bytes of signature and 200 of bucket keys (both with room to grow by half). Bucket keys
-    are kept in sorted runs that are merged when they grow as long as the run before, so adding costs a constant amount on average.
+    are kept in sorted runs that are merged when they grow as long as the run before, so adding costs a constant amount on average. A label
+    that no other set has costs some 100 bytes more, and spares the search of whoever has another.
     """
 
     def __init__(self, scheme: Scheme | None = None) -> None:
@@ -106,6 +112,8 @@ class Index:
         self._labels = np.zeros(_PENDING, np.int64)
         self._runs: list[tuple[NDArray[np.uint32], NDArray[np.uint32]]] = []
         self._pending: list[NDArray[np.uint32]] = []
+        self._newest: dict[int, list[int]] = {}  # of each label, the positions that are pending
+        self._known: set[int] = set()  # labels
         self._length = 0
         self._last: tuple[frozenset[str], int, Sketch] | None = None  # asked for, then added
 
@@ -130,6 +138,8 @@ class Index:
             self._labels = np.resize(self._labels, self._length * 3 // 2)
         self._signatures[self._length] = signature
         self._labels[self._length] = label
+        self._newest.setdefault(label, []).append(self._length)
+        self._known.add(label)
         self._length += 1
         self._pending.append(keys)
         if len(self._pending) == _PENDING:
@@ -143,19 +153,20 @@ class Index:
 
     def alike_sketch(self, sketch: Sketch, at_least: float, label: int = 0, *, most: int | None = None) -> list[tuple[int, float]]:
         """What `alike` says of the set that the sketch with this label was made of."""
+        if label not in self._known:
+            return []
         signature, keys = sketch
-        sorted_in = self._length - len(self._pending)
-        newest = np.flatnonzero(self._labels[sorted_in : self._length] == label) + sorted_in
-        found = [held for run in self._runs for held in _in_buckets(run, keys)]
-        if found:
-            candidates = np.unique(np.concatenate(found)).astype(np.int64)  # a label may share a key with another by chance
-            candidates = np.concatenate([candidates[self._labels[candidates] == label], newest])
-        else:
-            candidates = newest
+        newest = self._newest.get(label)
+        candidates = np.array(newest, np.int64) if newest else _NONE
+        if found := [held for run in self._runs for held in _in_buckets(run, keys)]:
+            bucketed = np.unique(np.concatenate(found)).astype(np.int64)  # a label may share a key with another by chance
+            candidates = np.concatenate([bucketed[self._labels[bucketed] == label], candidates])
         if not len(candidates):
             return []
         matches = _matches(self._signatures[candidates], signature)
-        alike = np.flatnonzero(matches >= _fewest(len(signature), at_least))
+        alike = (matches >= _fewest(len(signature), at_least)).nonzero()[0]
+        if not len(alike):
+            return []
         alike = alike[np.argsort(len(signature) - matches[alike], kind="stable")][:most]
         return list(zip(candidates[alike].tolist(), (matches[alike] / len(signature)).tolist(), strict=True))
 
@@ -172,6 +183,7 @@ class Index:
         owners = np.repeat(np.arange(self._length - len(self._pending), self._length, dtype=np.uint32), self._scheme.bands)
         self._runs.append(_sorted_run(np.concatenate(self._pending), owners))
         self._pending.clear()
+        self._newest.clear()
         while len(self._runs) > 1 and len(self._runs[-2][0]) <= len(self._runs[-1][0]):
             (keys, owners), (more_keys, more_owners) = self._runs.pop(-2), self._runs.pop()
             self._runs.append(_sorted_run(np.concatenate([keys, more_keys]), np.concatenate([owners, more_owners])))

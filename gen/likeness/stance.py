@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from gen.likeness.same_task import read
+from gen.likeness.reading import read
 
 _MAX_CHARS = 4_000  # of an answer: a longer one holds so many numbers that two share one
 _MAX_NUMBERS = 40

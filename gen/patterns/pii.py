@@ -12,7 +12,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import phonenumbers
 from stdnum import bitcoin, iban, luhn
@@ -55,12 +55,21 @@ def find_pii(text: str, kinds: tuple[Kind, ...] = KINDS) -> tuple[Span, ...]:
     if first_digit is None and "@" not in text and text.count(":") < _MAC_MARKS and text.count("-") < _MAC_MARKS:
         return ()
     has_digits = first_digit is not None and _ENOUGH_DIGITS.search(text, first_digit.start()) is not None
+    look = _Look(text, text.lower(), has_digits)
     spans: list[Span] = []
     for kind in kinds:
-        find, needs_digits = _FINDERS[kind]
-        if has_digits or not needs_digits:
+        find, may_hold = _FINDERS[kind]
+        if may_hold(look):
             spans += [Span(start, end, kind) for start, end in find(text)]
     return disjoint(spans) if spans else ()
+
+
+class _Look(NamedTuple):
+    """What the first look at a text tells: whether it holds enough digits in a row for a number of any kind."""
+
+    text: str
+    lowered: str
+    has_digits: bool
 
 
 # --- e-mail --------------------------------------------------------------------------------------------------------------------
@@ -82,8 +91,6 @@ _NOBODY = re.compile(
 
 
 def _emails(text: str) -> Pairs:
-    if "@" not in text:
-        return
     for match in _AT_DOMAIN.finditer(text):
         at = match.start()
         local = _LOCAL_REVERSED.match(text[max(0, at - 64) : at][::-1])
@@ -285,8 +292,6 @@ _EXAMPLE_MAC = re.compile(
 
 
 def _mac_addresses(text: str) -> Pairs:
-    if text.count(":") < _MAC_MARKS and text.count("-") < _MAC_MARKS:
-        return
     for match in _MAC.finditer(text):
         if not _EXAMPLE_MAC.match(match[0].replace(":", "").replace("-", "")):
             yield match.span()
@@ -299,10 +304,7 @@ _PASSPORT = re.compile(r"(?i:passports?|passeport|reisepass|pasaporte)" + _PAPER
 _LICENCE = re.compile(r"(?i:driv(?:er|ing|er'?s|ers'?|er’s) ?licen[cs]e|führerschein)" + _PAPER_NUMBER.replace("(?:number", "(?i:number"))
 
 
-def _papers(pattern: re.Pattern[str], words: tuple[str, ...], text: str) -> Pairs:
-    lowered = text.lower()
-    if not any(map(lowered.__contains__, words)):
-        return
+def _papers(pattern: re.Pattern[str], text: str) -> Pairs:
     for match in pattern.finditer(text):
         digits = [character for character in match[1] if character.isdigit()]
         if len(digits) >= 5 and len(set(digits)) > 1 and "".join(digits)[:6] != "123456":
@@ -310,11 +312,11 @@ def _papers(pattern: re.Pattern[str], words: tuple[str, ...], text: str) -> Pair
 
 
 def _passports(text: str) -> Pairs:
-    return _papers(_PASSPORT, ("passport", "passeport", "reisepass", "pasaporte"), text)
+    return _papers(_PASSPORT, text)
 
 
 def _licences(text: str) -> Pairs:
-    return _papers(_LICENCE, ("licen", "führerschein"), text)
+    return _papers(_LICENCE, text)
 
 
 _BITCOIN_CHARS = 26  # the shortest of the older addresses
@@ -346,16 +348,33 @@ def _birth_dates(text: str) -> Pairs:
     return (match.span(1) for match in _BIRTH.finditer(text))
 
 
-_FINDERS: dict[Kind, tuple[Callable[[str], Pairs], bool]] = {
-    "email": (_emails, False),
-    "phone": (_phones, True),
-    "card_number": (_cards, True),
-    "iban": (_ibans, True),
-    "national_id": (find_national_ids, True),
-    "ip_address": (_ip_addresses, False),
-    "mac_address": (_mac_addresses, False),
-    "passport": (_passports, False),
-    "driving_licence": (_licences, False),
-    "crypto_address": (_wallets, False),
-    "birth_date": (_birth_dates, False),
+def _digits(look: _Look) -> bool:
+    return look.has_digits
+
+
+def _may_hold_address(look: _Look) -> bool:
+    return look.text.count(".") >= 3 or look.text.count(":") >= 2
+
+
+def _may_hold_mac(look: _Look) -> bool:
+    return look.text.count(":") >= _MAC_MARKS or look.text.count("-") >= _MAC_MARKS
+
+
+def _may_hold_wallet(look: _Look) -> bool:
+    return longest_run(look.text) >= _BITCOIN_CHARS or "bc1" in look.text or "0x" in look.text
+
+
+# How a kind is found, and a cheap question whose "no" is certain.
+_FINDERS: dict[Kind, tuple[Callable[[str], Pairs], Callable[[_Look], bool]]] = {
+    "email": (_emails, lambda look: "@" in look.text),
+    "phone": (_phones, _digits),
+    "card_number": (_cards, _digits),
+    "iban": (_ibans, _digits),
+    "national_id": (find_national_ids, _digits),
+    "ip_address": (_ip_addresses, _may_hold_address),
+    "mac_address": (_mac_addresses, _may_hold_mac),
+    "passport": (_passports, lambda look: any(map(look.lowered.__contains__, ("passport", "passeport", "reisepass", "pasaporte")))),
+    "driving_licence": (_licences, lambda look: "licen" in look.lowered or "führerschein" in look.lowered),
+    "crypto_address": (_wallets, _may_hold_wallet),
+    "birth_date": (_birth_dates, lambda _: True),
 }

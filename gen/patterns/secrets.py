@@ -103,10 +103,15 @@ def find_secrets(text: str) -> tuple[Span, ...]:
     spans: list[Span] = []
     if longest_run(text) >= _SHORTEST_KEY and _ANY_PREFIX.search(" ".join([run for run in text.split() if len(run) >= _SHORTEST_KEY])):
         spans += (span for form in KEY_FORMATS if any(prefix in text for prefix in form.prefixes) for span in _keys(form, text))
-    spans += _private_keys(text)
-    spans += _url_passwords(text)
-    spans += _authorization_headers(text)
-    spans += _assignments(text)
+    if "PRIVATE KEY" in text:
+        spans += _private_keys(text)
+    if "://" in text and "@" in text:
+        spans += _url_passwords(text)
+    lowered = text.lower()
+    if "uthorization" in text or "UTHORIZATION" in text:
+        spans += _authorization_headers(text)
+    if ("=" in text or ":" in text or "is" in lowered) and any(map(lowered.__contains__, _NAME_PARTS)):
+        spans += _assignments(text)
     return disjoint(spans) if spans else ()
 
 
@@ -160,8 +165,6 @@ _NO_KEY_CHARACTERS = re.compile(r"[^A-Za-z0-9+/=]")
 
 
 def _private_keys(text: str) -> Pairs:
-    if "PRIVATE KEY" not in text:
-        return
     for begin in _BLOCK_BEGIN.finditer(text):
         limit = min(len(text), begin.end() + _BLOCK_MAXIMUM_CHARS)
         dashes = text.find("-----", begin.end(), limit)
@@ -179,8 +182,6 @@ _WEAK_PASSWORD = re.compile(
 
 
 def _url_passwords(text: str) -> Pairs:
-    if "://" not in text or "@" not in text:
-        return
     for match in _URL_PASSWORD.finditer(text):
         user, password = match.groups()
         known = password == user or _WEAK_PASSWORD.fullmatch(password) or is_variable(password) or _PLACEHOLDER.search(password)
@@ -199,8 +200,6 @@ _AUTHORIZATION = re.compile(
 
 
 def _authorization_headers(text: str) -> Pairs:
-    if "uthorization" not in text and "UTHORIZATION" not in text:
-        return
     for match in _AUTHORIZATION.finditer(text):
         scheme, value = match.groups()
         is_secret = _holds_credentials(value) if scheme == "Basic" else looks_random(value)
@@ -233,11 +232,6 @@ _CLASSES = (re.compile(r"[a-z]"), re.compile(r"[A-Z]"), re.compile(r"\d"), re.co
 
 
 def _assignments(text: str) -> Pairs:
-    lowered = text.lower()
-    if "=" not in text and ":" not in text and "is" not in lowered:
-        return
-    if not any(map(lowered.__contains__, _NAME_PARTS)):
-        return
     for match in _ASSIGNMENT.finditer(text):
         name, quote, value = match.groups()
         value = value.rstrip(".,;:)]}")

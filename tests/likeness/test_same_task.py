@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gen.likeness import same_task as same_task_module
-from gen.likeness.same_task import MAX_CHARS, may_be_same, read, same_task, similarity, unpack
+from gen.likeness import reading as reading_module
+from gen.likeness.reading import MAX_CHARS, read, unpack
+from gen.likeness.same_task import may_be_same, same_task, similarity
 
 POEM = "Write a short poem about the harbour of Lisbon in winter, in two stanzas."
 RULES = (
@@ -136,6 +137,6 @@ PIECES = "Find xyz 12 - + = <= ( ) 3,000 2.5 -5 7-3 x=two well-known a' don't C+
 @given(st.lists(st.sampled_from(PIECES), max_size=12))
 def test_a_sentence_read_piece_by_piece_says_what_it_says_as_a_whole(pieces: list[str]) -> None:
     sentence = " ".join(pieces)
-    whole, said = same_task_module._tokenised(sentence), same_task_module._said(sentence)
+    whole, said = reading_module._tokenised(sentence), reading_module._said(sentence)
     assert (said.words, said.figures) == (whole.words, whole.figures)
     assert said.names == whole.names[whole.capital_first :]
