@@ -74,8 +74,11 @@ class NamedGate:
         return bool(getattr(self.gate, "wavers", False))
 
     def check(self, sample: Sample) -> Verdict:
-        """The gate's verdict; in `warn` mode a rejection stays on record as a kept verdict with its reason."""
-        verdict: Verdict = self.gate.check(sample)
+        """The gate's verdict, as it is meant."""
+        return self.as_meant(self.gate.check(sample))
+
+    def as_meant(self, verdict: Verdict) -> Verdict:
+        """In `warn` mode a rejection stays on record as a kept verdict with its reason."""
         return replace(verdict, keep=True) if self.warn and not verdict.keep else verdict
 
 

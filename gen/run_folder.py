@@ -24,7 +24,7 @@ except ImportError:  # Windows: SQLite's own lock still keeps two writers apart
 def exclusive(folder: Path) -> Iterator[None]:
     """Hold the folder for this process. Raises StorageError when another process is working in it or it cannot be made."""
     if folder.is_file():
-        raise StorageError(f"{folder} is a file, where the run's folder should be: take another --out")
+        raise StorageError(f"{folder} is a file, where a folder should be: take another --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)

@@ -68,6 +68,6 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 
 def outputs(out: Path) -> dict[str, bytes]:
-    """The files that a gating wrote, and nothing else may lie there."""
-    assert sorted(path.name for path in out.iterdir()) == sorted(OUTPUTS)
+    """The files that a gating wrote, and nothing else may lie there but the lock."""
+    assert sorted(path.name for path in out.iterdir()) == sorted((".lock", *OUTPUTS))
     return {name: (out / name).read_bytes() for name in OUTPUTS}

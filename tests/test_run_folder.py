@@ -103,7 +103,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with (
-        pytest.raises(StorageError, match="is a file, where the run's folder should be: take another --out"),
+        pytest.raises(StorageError, match="is a file, where a folder should be: take another --out"),
         exclusive(tmp_path / "taken"),
     ):
         pass

@@ -28,7 +28,7 @@ def command(
         list[Path],
         typer.Argument(metavar="FILE...", help="Any data sets: JSON Lines, JSON, Parquet, CSV, a saved folder, hub:owner/name."),
     ],
-    out: Annotated[Path, typer.Option(help="The folder for accepted.jsonl, rejected.jsonl and unreadable.jsonl.")],
+    out: Annotated[Path, typer.Option(help="The folder for accepted.jsonl, rejected.jsonl, unreadable.jsonl and warnings.jsonl.")],
     recipe: Annotated[Path | None, typer.Option(help="Take the gates of this recipe.")] = None,
     gates: Annotated[str, typer.Option(help="Take these gates, names separated by commas, with their defaults.")] = "",
     without: Annotated[str, typer.Option(help="Leave these gates out, names separated by commas.")] = "",
@@ -63,7 +63,7 @@ def _named(names: list[str], language: str) -> list[NamedGate]:
         built = [plugins.build("gates", name, {"language": language} if name == "language" else {}) for name in names]
     except RecipeError as error:
         raise InputError(f"{error}; options are given in a recipe, by --recipe" if error.key else str(error)) from error
-    return [NamedGate(name, gate, warn=False) for name, gate in zip(names, built, strict=True)]  # rejected.jsonl is the list to read
+    return [NamedGate(name, gate) for name, gate in zip(names, built, strict=True)]
 
 
 def _of_recipe(file: Path) -> list[NamedGate]:
@@ -72,12 +72,6 @@ def _of_recipe(file: Path) -> list[NamedGate]:
     if idle:
         names = ", ".join(one.name for one in idle)
         print(f"sluice: left out, since no judge and no other service is asked here: {names}", file=sys.stderr)
-    warning = ", ".join(one.name for one in gates if one.warn and one not in idle)
-    if warning:
-        print(
-            f"sluice: {warning} only warn, and only a run writes warnings down; `mode: reject` lists them in rejected.jsonl",
-            file=sys.stderr,
-        )
     return [one for one in gates if one not in idle]
 
 
@@ -99,6 +93,9 @@ def _closing(counts: GateCounts, out: Path, files: Sequence[Path]) -> str:
     lines += [f"  {count:>7}  {reason}" for reason, count in counts.reasons.most_common()]
     if counts.replaced:
         lines.append(f"  {counts.replaced} accepted with replacements")
+    if counts.warned:
+        why = ", ".join(f"{reason} {count}" for reason, count in counts.warnings.most_common())
+        lines.append(f"  {counts.warned} with warnings ({why}): {out / 'warnings.jsonl'}")
     if counts.unreadable:
         shown = ", ".join(map(str, counts.unreadable_lines[:10])) + (" …" if counts.unreadable > 10 else "")
         why = ", ".join(f"{reason} {count}" for reason, count in counts.unreadable_reasons.most_common())
@@ -116,6 +113,8 @@ def _as_json(counts: GateCounts, out: Path) -> dict[str, Any]:
         "unreadable": counts.unreadable,
         "replaced": counts.replaced,
         "reasons": dict(counts.reasons.most_common()),
+        "warned": counts.warned,
+        "warnings": dict(counts.warnings.most_common()),
         "unreadable_reasons": dict(counts.unreadable_reasons.most_common()),
         "unreadable_lines": counts.unreadable_lines,
     }

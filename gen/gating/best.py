@@ -25,7 +25,7 @@ import orjson
 from gen.errors import InputError
 from gen.files import json_line
 from gen.gating.batches import OTHER, Position, batched, processes_for
-from gen.gating.chain import Assessed, Failure, Memory, in_order
+from gen.gating.chain import Assessed, Findings, Memory
 from gen.gating.crew import assessed
 from gen.gating.job import Job
 from gen.gating.packed import pack, unpack
@@ -115,6 +115,7 @@ class _Entry:
             "value": None if value == _WORST else value,
             "sample": pack(self.sample) if whole else self.sample.id,
             "failures": one.failures,
+            "warnings": one.warnings,
             "replaced": one.replaced,
             "other": one.other,
             "sizes": [len(fingerprint) for fingerprint in one.fingerprints],
@@ -128,7 +129,7 @@ class _Entry:
         told = _loads(file.readline())
         fingerprints = [file.read(size) for size in told["sizes"]]
         sample = Sample(told["sample"], ()) if isinstance(told["sample"], str) else unpack(told["sample"])
-        return cls(sample, Assessed(told["failures"], told["replaced"], told["other"], fingerprints))
+        return cls(sample, Assessed(told["failures"], told["warnings"], told["replaced"], told["other"], fingerprints))
 
 
 _UNREADABLE = b"{}\n"
@@ -175,16 +176,16 @@ def _found(job: Job, name: str) -> tuple[_Index, int]:
 
 
 def _choose(job: Job, index: _Index, entries: BinaryIO, name: str) -> array[int]:
-    """Ask the gates with memory, the best record first; where the failures of each row are written, -1 where it has none."""
+    """Ask the gates with memory, the best record first; where their findings of each row are written, -1 where there are none."""
     memory, late, end = Memory(job.gates), array("q", [-1]) * len(index.places), 0
     for done, number in enumerate(index.best_first() if memory else (), 1):
         entry = _Entry.read(entries, index.places[number])
-        failures = memory.failures(entry.sample, entry.one.fingerprints)
-        if failures:
-            line = json_line(failures)
+        findings = memory.findings(entry.sample, entry.one.fingerprints)
+        if any(findings):
+            line = json_line(findings)
             job.journal.append(name, line)
             late[number], end = end, end + len(line)
-        elif not entry.one.failures:
+        if not findings[0] and not entry.one.failures:
             memory.remember(entry.sample, entry.one.fingerprints)
         if done % _TELL_EVERY == 0:
             job.tell("choosing", done / len(late), done)
@@ -200,17 +201,17 @@ def _write(job: Job, index: _Index, entries: BinaryIO, decisions: BinaryIO, late
             job.write_unreadable(item, item.record)
         else:
             entry = _Entry.read(entries, index.places[number])
-            job.write(item, item.record, in_order(entry.one.failures, _read_failures(decisions, late[number])), entry.one)
+            job.write(item, item.record, entry.one, _read_findings(decisions, late[number]))
         if number % _TELL_EVERY == 0:
             job.tell("writing", number / len(late))
 
 
-def _read_failures(file: BinaryIO, place: int) -> list[Failure]:
+def _read_findings(file: BinaryIO, place: int) -> Findings:
     if place < 0:
-        return []
+        return [], []
     file.seek(place)
-    found: list[Failure] = _loads(file.readline())
-    return found
+    failures, warnings = _loads(file.readline())
+    return failures, warnings
 
 
 def _loads(line: bytes) -> Any:

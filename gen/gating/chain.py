@@ -16,6 +16,7 @@ from gen.records import Record
 from gen.types import Sample, Verdict
 
 Failure = Sequence[int | str]  # place in the chain, gate, reason, detail
+Findings = tuple[list[Failure], list[Failure]]  # failures, warnings
 _BOTH_SIDES = ("pii", "secrets")  # gates that look at a pair's rejected answer too
 _FOR_TURNS = ("schema",)  # gates that ask nothing of a plain text
 
@@ -33,10 +34,11 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Assessed:
-    """What came of it: the failures in the chain's order, the sample and the pair's other answer where gates redacted them, and a
-    fingerprint per gate with memory, empty where the gate makes none."""
+    """What came of it: the failures and the warnings in the chain's order, the sample and the pair's other answer where gates redacted
+    them, and a fingerprint per gate with memory, empty where the gate makes none."""
 
     failures: Sequence[Failure]
+    warnings: Sequence[Failure]
     replaced: Packed | None
     other: Packed | None
     fingerprints: Sequence[bytes]
@@ -66,16 +68,17 @@ def assess(work: Work, gates: Sequence[NamedGate]) -> Assessed:
     ask how good an answer is, and this one is meant to be worse."""
     sample = unpack(work.sample)
     if work.settled:
-        return Assessed((), None, None, _fingerprints(sample, gates))
+        return Assessed((), (), None, None, _fingerprints(sample, gates))
     after, early = _early(sample, gates, leave_out=_FOR_TURNS if work.is_text else ())
-    failures = [_failure(place, verdict) for place, verdict in enumerate(early) if verdict and not verdict.keep]
+    findings = list(enumerate(early))
     other = None
     if work.rejected is not None:
         side = replace(sample, messages=unpack_turns(work.rejected))
         blotted, objections = _early(side, [one for one in gates if one.name in _BOTH_SIDES])
-        failures += [_failure(len(gates), verdict) for verdict in objections if verdict and not verdict.keep]
+        findings += [(len(gates), verdict) for verdict in objections]
         other = pack_turns(blotted.messages) if blotted is not side else None
-    return Assessed(failures, pack(after) if after is not sample else None, other, _fingerprints(after, gates))
+    failures, warnings = _told(findings)
+    return Assessed(failures, warnings, pack(after) if after is not sample else None, other, _fingerprints(after, gates))
 
 
 class Memory:
@@ -92,14 +95,13 @@ class Memory:
         """Whether a gate makes no fingerprints and so must see the sample itself."""
         return not all(prints for _, _, prints in self._gates)
 
-    def failures(self, sample: Sample, fingerprints: Sequence[bytes]) -> list[Failure]:
-        """What speaks against a sample."""
-        failures = []
+    def findings(self, sample: Sample, fingerprints: Sequence[bytes]) -> Findings:
+        """What speaks against a sample, and what is only worth a warning."""
+        verdicts: list[tuple[int, Verdict | None]] = []
         for (place, one, prints), fingerprint in zip(self._gates, fingerprints, strict=True):
             verdict: Verdict = one.gate.check_fingerprint(fingerprint) if prints else one.gate.check(sample)
-            if not verdict.keep and not one.warn:
-                failures.append(_failure(place, verdict))
-        return failures
+            verdicts.append((place, one.as_meant(verdict)))
+        return _told(verdicts)
 
     def remember(self, sample: Sample, fingerprints: Sequence[bytes]) -> None:
         """Take an accepted sample in."""
@@ -125,8 +127,13 @@ def _early(sample: Sample, gates: Sequence[NamedGate], *, leave_out: Sequence[st
     return sample, early
 
 
-def _failure(place: int, verdict: Verdict) -> Failure:
-    return (place, verdict.gate, verdict.reason, verdict.detail)
+def _told(verdicts: Sequence[tuple[int, Verdict | None]]) -> Findings:
+    """The failures, and the warnings: what a gate objects to and keeps all the same."""
+    told: Findings = ([], [])
+    for place, verdict in verdicts:
+        if verdict and verdict.reason:
+            told[verdict.keep].append((place, verdict.gate, verdict.reason, verdict.detail))
+    return told
 
 
 def _fingerprints(sample: Sample, gates: Sequence[NamedGate]) -> list[bytes]:

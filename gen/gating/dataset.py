@@ -16,7 +16,7 @@ from gen import __version__, plugins
 from gen.errors import InputError
 from gen.gating.batches import ACCEPTED, OTHER, REPLACED, Position, batched, processes_for
 from gen.gating.best import Preferring, gate_best_first
-from gen.gating.chain import Assessed, Memory, in_order
+from gen.gating.chain import Assessed, Memory
 from gen.gating.crew import assessed
 from gen.gating.inputs import Source, identity, sources_of
 from gen.gating.job import Job, Progress
@@ -25,6 +25,7 @@ from gen.gating.outputs import OUTPUTS, GateCounts
 from gen.gating.packed import unpack
 from gen.pipeline import NamedGate
 from gen.records import AUTOMATIC, Reading, Unreadable
+from gen.run_folder import exclusive
 from gen.types import thaw
 
 _FATES, _ASSESSED, _LATE = "fates", "assessed", "late"
@@ -43,12 +44,13 @@ def gate_files(
     every_seconds: float = EVERY_SECONDS,
 ) -> GateCounts:
     """Write `out`/accepted.jsonl (the input's rows as they came; a redacting gate's replacement as `messages` beside them),
-    rejected.jsonl (with gate, reason, detail, reasons) and unreadable.jsonl (line, reason, detail).
+    rejected.jsonl (with gate, reason, detail, reasons), unreadable.jsonl (line, reason, detail) and warnings.jsonl (rows that gates which
+    only warn object to, whatever became of them).
 
     `keep` says who stays of a family of duplicates: `first`, `longest` or `score:FIELD`. `processes` is None for as many as are worth it.
     All files appear together at the end. What was done lies in `out`/.gating until then: the same call goes on after a kill, and
     `restart` begins anew. Raises InputError when an input cannot be read or would be overwritten, when `out` is a run's folder or holds an
-    unfinished gating of something else; StorageError when `out` cannot be written.
+    unfinished gating of something else; StorageError when `out` cannot be written or another process is gating into it.
     """
     preferring = Preferring.of(keep)
     if processes is not None and processes < 1:
@@ -56,7 +58,8 @@ def gate_files(
     sources = sources_of(paths)
     _refuse_to_overwrite(paths, out)
     names = (*OUTPUTS, _FATES) if preferring is None else (*OUTPUTS, _ASSESSED, _LATE)
-    with Journal(out, _plan(sources, gates, reading, keep), names, restart=restart, every_seconds=every_seconds) as journal:
+    plan = _plan(sources, gates, reading, keep)
+    with exclusive(out), Journal(out, plan, names, restart=restart, every_seconds=every_seconds) as journal:
         job = Job(sources, gates, reading, processes, journal, GateCounts.of(journal.told), progress)
         if not journal.complete:
             rows = _gate_in_order(job) if preferring is None else gate_best_first(job, preferring, _ASSESSED, _LATE)
@@ -84,12 +87,11 @@ def _gate_in_order(job: Job) -> int:
             if row.settled:
                 memory.remember(sample, one.fingerprints)
                 continue
-            failed = in_order(one.failures, memory.failures(sample, one.fingerprints))
-            job.write(row.item, record, failed, one)
-            if not failed:
+            accepted = job.write(row.item, record, one, memory.findings(sample, one.fingerprints))
+            if accepted:
                 memory.remember(sample, one.fingerprints)
             replaced = one.replaced is not None
-            journal.append(_FATES, bytes((OTHER if failed else REPLACED if replaced else ACCEPTED,)))
+            journal.append(_FATES, bytes((OTHER if not accepted else REPLACED if replaced else ACCEPTED,)))
         done = max(done, batch.rows[-1].number + 1)
         job.tell("gating", position.fraction)
         if not batch.rows[-1].settled:

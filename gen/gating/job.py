@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from gen.gating.chain import Assessed, Failure
+from gen.gating.chain import Assessed, Findings, in_order
 from gen.gating.inputs import Item, Source, items_of
 from gen.gating.journal import Journal
-from gen.gating.outputs import GateCounts, accepted_row, rejected_row, unreadable_row
+from gen.gating.outputs import GateCounts, accepted_row, rejected_row, unreadable_row, warned_row
 from gen.pipeline import NamedGate
 from gen.records import Reading, Record, Unreadable
 
@@ -45,13 +45,17 @@ class Job:
         """Whether each row tells its source, since there are several."""
         return len(self.sources) > 1
 
-    def write(self, item: Item, record: Record, failed: Sequence[Failure], one: Assessed) -> None:
-        """Write and count a row whose fate is known."""
+    def write(self, item: Item, record: Record, one: Assessed, late: Findings) -> bool:
+        """Write and count a row, of which the gates without memory found `one` and those with a memory `late`; whether it is accepted."""
+        failed, warned = in_order(one.failures, late[0]), in_order(one.warnings, late[1])
         if failed:
             written = rejected_row(item, record, failed, self.counts, named=self.named)
         else:
             written = accepted_row(item, record, one.replaced, one.other, self.counts, named=self.named)
         self.journal.append(*written)
+        if warned:
+            self.journal.append(*warned_row(item, record, warned, self.counts))
+        return not failed
 
     def write_unreadable(self, item: Item, record: Unreadable) -> None:
         """Write and count a row that holds no sample."""

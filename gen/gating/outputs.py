@@ -14,7 +14,7 @@ from gen.gating.inputs import Item
 from gen.gating.packed import Packed, unpack, unpack_turns
 from gen.records import Record, Unreadable
 
-OUTPUTS = ("accepted.jsonl", "rejected.jsonl", "unreadable.jsonl")
+OUTPUTS = ("accepted.jsonl", "rejected.jsonl", "unreadable.jsonl", "warnings.jsonl")
 FATE_KEYS = ("gate", "reason", "detail", "reasons")
 MAX_NAMED = 1000  # unreadable rows named in the counts; all of them are in unreadable.jsonl
 _SPOKEN = frozenset(
@@ -26,12 +26,15 @@ _SPOKEN = frozenset(
 @dataclass
 class GateCounts:
     """What became of the rows. `reasons` counts first failures as `gate/reason`; accepted + rejected + unreadable = rows with content.
+    `warnings` counts what gates that only warn said, of accepted and rejected rows alike; `warned` are the rows they said it of.
     `unreadable_lines` are line numbers, FILE:LINE where several files were read, at most MAX_NAMED of them."""
 
     accepted: int = 0
     rejected: int = 0
     unreadable: int = 0
     replaced: int = 0
+    warned: int = 0
+    warnings: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     unreadable_reasons: Counter[str] = field(default_factory=Counter)
     unreadable_lines: list[int | str] = field(default_factory=list)
@@ -47,7 +50,7 @@ class GateCounts:
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> GateCounts:
         """The counts that `as_dict` wrote; all zero of nothing."""
-        named = {name: Counter(told.get(name, {})) for name in ("reasons", "unreadable_reasons")}
+        named = {name: Counter(told.get(name, {})) for name in ("reasons", "unreadable_reasons", "warnings")}
         return cls(**{**told, **named})
 
 
@@ -65,17 +68,20 @@ def unreadable_row(item: Item, record: Unreadable, counts: GateCounts, *, named:
 
 
 def rejected_row(item: Item, record: Record, failed: Sequence[Failure], counts: GateCounts, *, named: bool) -> Written:
-    """The input's object and its fate; keys of the input that would collide with the fate's move under `input` (under `input_fields` where
-    the record has an `input` of its own)."""
+    """The input's object and its fate."""
     _, gate, reason, detail = failed[0]
     counts.rejected += 1
     counts.reasons[f"{gate}/{reason}"] += 1
-    fields = dict(record.fields)
-    moved = {key: fields.pop(key) for key in FATE_KEYS if key in fields}
-    if moved:
-        fields["input_fields" if "input" in fields else "input"] = moved
     fate = {"gate": gate, "reason": reason, "detail": detail, "reasons": [f"{one[1]}/{one[2]}" for one in failed]}
-    return OUTPUTS[1], json_line(fields | (_origin(item, record) if named else {}) | fate)
+    return OUTPUTS[1], json_line(_clear_of(FATE_KEYS, record) | (_origin(item, record) if named else {}) | fate)
+
+
+def warned_row(item: Item, record: Record, warned: Sequence[Failure], counts: GateCounts) -> Written:
+    """The input's object, where it came from (since a detail may name another row so) and what gates warned of, whatever its fate is."""
+    counts.warned += 1
+    counts.warnings.update(f"{gate}/{reason}" for _, gate, reason, _ in warned)
+    told = {"warnings": [{"gate": gate, "reason": reason, "detail": detail} for _, gate, reason, detail in warned]}
+    return OUTPUTS[3], json_line(_clear_of(tuple(told), record) | _origin(item, record) | told)
 
 
 def accepted_row(item: Item, record: Record, replaced: Packed | None, other: Packed | None, counts: GateCounts, *, named: bool) -> Written:
@@ -87,6 +93,15 @@ def accepted_row(item: Item, record: Record, replaced: Packed | None, other: Pac
     counts.replaced += 1
     row = _replaced(record, replaced, other)
     return OUTPUTS[0], json_line(row | (_origin(item, record) if named else {}))
+
+
+def _clear_of(keys: Sequence[str], record: Record) -> dict[str, Any]:
+    """The input's object; what stands under these keys of it moves under `input` (`input_fields` where it has an `input` of its own)."""
+    fields = dict(record.fields)
+    moved = {key: fields.pop(key) for key in keys if key in fields}
+    if moved:
+        fields["input_fields" if "input" in fields else "input"] = moved
+    return fields
 
 
 def _origin(item: Item, record: Record) -> dict[str, str]:
