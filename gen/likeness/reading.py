@@ -78,9 +78,15 @@ _SPELLED = {word: str(value) for value, word in enumerate(_TWO_TO_TWELVE.split()
 _HEADING = re.compile(
     r"^[#>*\s]{0,12}(?:task|instruction|question|prompt|problem|request|query|q)s?[*\s]{0,4}[:.]?[*\s]{0,4}$|^[*\s]{0,4}q:", re.I | re.M
 )
+# Requests of two words: "look up X", and "get a summary of X", which is "tell me about X" ("write a summary of X" is not).
+_LOOKED_UP = re.compile(
+    r"\b(look) up\b|\b((?:display|fetch|find|get|give|provide|retrieve|show|tell)(?: me| us)?(?: an?| the)?)"
+    r"(?: brief| short| quick)? (?:overview|summary|synopsis)(?= (?:about|of|on|information|info)\b)",
+    re.IGNORECASE,
+)
+_LOOKED_UP_MARKS = (" up", " summary ", " overview ", " synopsis ")
 _SENTENCE = re.compile(r"[.!?]([\"')*\]]{0,3}\s)")
 _MAY_COUNT = re.compile(r"[\d)\]x-z][ ]?[-+*/^<>=]|-\d")  # an operator or a sign
-_DIGIT = re.compile(r"\d")
 _ASCII_TOKEN = re.compile(r"\d{1,30}(?:,\d{3}){0,10}(?:\.\d{1,20})?(?![A-Za-z0-9])|[A-Za-z0-9]{1,64}(?:'[A-Za-z]{1,4})?(?:\+\+|\#)?")
 _TOKEN = re.compile(
     r"(?P<sign>(?<![\w)\]])-(?=\d))?"
@@ -102,20 +108,18 @@ class Reading:
     names: frozenset[str]
     figures: tuple[tuple[str, ...], ...]
     distinct: frozenset[str] = field(init=False, repr=False, compare=False)
+    again: frozenset[tuple[str, int]] = field(init=False, repr=False, compare=False)
     meanings: frozenset[str] = field(init=False, repr=False, compare=False)
     content: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         distinct = frozenset(self.words)
         object.__setattr__(self, "distinct", distinct)
-        meanings = frozenset(map(canonical, distinct)) - _WITHOUT
+        again = compress(self.words, map(eq, self.words, self.words[1:])) if len(distinct) < len(self.words) else ()
+        object.__setattr__(self, "again", frozenset(Counter(again).items()) if again else frozenset())
+        meanings = frozenset(filter(None, map(canonical, distinct)))
         object.__setattr__(self, "meanings", meanings)
         object.__setattr__(self, "content", meanings or distinct)
-
-    @property
-    def again(self) -> frozenset[tuple[str, int]]:
-        """The words that come again and how often."""
-        return frozenset(Counter(compress(self.words, map(eq, self.words, self.words[1:]))).items())
 
     @property
     def facts(self) -> int:
@@ -153,10 +157,12 @@ def read(text: str) -> Reading:
 
 
 def _plain(text: str) -> str:
-    """Compatibility forms folded, invisible characters, headings such as "### Task" and typographic quotes gone."""
+    """Compatibility forms folded; invisible characters, headings such as "### Task", typographic quotes and what two words ask gone."""
     if not text.isascii():
         text = fold(text)[: 2 * MAX_CHARS]
         text = re.sub("[‐‑‒–—−]", "-", text.replace("’", "'").replace("‘", "'"))
+    if any(map(text.__contains__, _LOOKED_UP_MARKS)):
+        text = _LOOKED_UP.sub(r"\1\2", text)
     return _HEADING.sub(" ", text)
 
 
@@ -188,14 +194,14 @@ def _said(sentence: str) -> _Said:
         return whole._replace(names=whole.names[whole.capital_first :])
     tokens = _ASCII_TOKEN.findall(sentence)
     words = " ".join(tokens).lower().split()
-    if _DIGIT.search(sentence) or not _SPELLED.keys().isdisjoint(words):
-        pairs = list(map(_word, words))
-        words = [word for word, _ in pairs]
-        figures = tuple([word for word, is_figure in pairs if is_figure])
-    else:
-        figures = ()
+    figures: list[str] = []
+    for place, word in enumerate(words):
+        if not word.isalpha() or word in _SPELLED:
+            words[place], is_figure = _word(word)
+            if is_figure:
+                figures.append(words[place])
     names = tuple([word for token, word in zip(tokens[1:], words[1:], strict=True) if "A" <= token < "["])
-    return _Said(tuple(words), names, figures, capital_first=False)
+    return _Said(tuple(words), names, tuple(figures), capital_first=False)
 
 
 _remembered = lru_cache(maxsize=4_096)(_said)  # texts of one template share sentences
@@ -263,7 +269,6 @@ def _digest(text: str) -> int:
 
 
 _NO_FACTS = _digest("")
-_WITHOUT = frozenset([""])
 _IDLE = frozenset(f"{_FUNCTION} {_COURTESY} {_STYLE}".split())
 _DROPPED = frozenset(f"{_FUNCTION} {_REQUEST} {_NOW} please kindly hi hello hey thank thanks".split())
 _DROPPED_STEMS = frozenset(map(_stem, f"{_REQUEST} {_NOW}".split()))

@@ -140,3 +140,21 @@ def test_a_sentence_read_piece_by_piece_says_what_it_says_as_a_whole(pieces: lis
     whole, said = reading_module._tokenised(sentence), reading_module._said(sentence)
     assert (said.words, said.figures) == (whole.words, whole.figures)
     assert said.names == whole.names[whole.capital_first :]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        pytest.param("Tell me about the Hubble Space Telescope.", "Get the summary of the Hubble Space Telescope", True, id="a summary"),
+        pytest.param("Give a brief summary of the Thirty Years' War", "Provide an overview of the Thirty Years' War.", True, id="overview"),
+        pytest.param("Tell me the news about coral reefs.", "Look up the news about coral reefs.", True, id="look up"),
+        pytest.param("Write a story about a lighthouse.", "Write a summary of a story about a lighthouse.", False, id="a summary to write"),
+        pytest.param(
+            "Translate the letter about the lease.", "Translate the summary of the letter about the lease.", False, id="translate"
+        ),
+        pytest.param("Walk along the road to the mill and draw it.", "Walk up the road to the mill and draw it.", False, id="walk up"),
+    ],
+)
+def test_a_summary_that_is_asked_for_is_a_request_and_one_to_be_written_is_a_task(one: str, other: str, same: bool) -> None:
+    assert same_task(one, other) is same
+    assert same_task(other, one) is same
