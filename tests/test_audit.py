@@ -328,6 +328,18 @@ def test_a_folder_stands_for_its_splits_or_else_for_every_dataset_in_it(tmp_path
         targets_of([tmp_path / "empty"])
 
 
+@pytest.mark.parametrize("stem", ["train", "part"])
+def test_shards_of_one_dataset_do_not_leak_into_each_other(stem: str, tmp_path: Path) -> None:
+    line = json.dumps({"prompt": "How long may a bank keep my data?", "completion": "Five years."}) + "\n"
+    for at in range(3):
+        (tmp_path / f"{stem}-0000{at}-of-00003.jsonl").write_text(line)
+    [target] = targets_of([tmp_path])
+    assert (target.name, target.path.name) == (stem, f"{stem}-*-of-00003.jsonl")
+    found = audit([target])
+    assert found.records == 3
+    assert found.duplicates.leaking_families == 0
+
+
 def test_equal_names_of_files_are_told_apart_by_their_paths(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         write_jsonl(tmp_path / folder / "train.jsonl", rows(3))

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gen.containers import is_dataset, read_rows, remove_rows, split_files, stem_of, write_rows
+from gen.containers import files_of, is_dataset, read_rows, remove_rows, split_files, stem_of, write_rows
 from gen.containers.columns import UsedColumns, holds_json
 from gen.containers.hub import place_of
 from gen.containers.rows import Row, Unreadable
@@ -175,13 +175,51 @@ def test_rows_of_an_earlier_container_are_removed_and_other_files_stay(tmp_path:
     for container in ("jsonl", "arrow", "csv"):
         write_rows(container, tmp_path, "train", [GOOD], {"prompt": "string"})
     (tmp_path / "train.txt").write_text("mine")
-    assert [path.name for _, path in split_files(tmp_path, ["train"])] == ["train.jsonl", "train.csv", "train"]
     remove_rows(tmp_path, "train", keep="csv")
+    assert [path.name for _, path in split_files(tmp_path, ["train"])] == ["train.csv"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["train.csv", "train.txt"]
     (tmp_path / "own").mkdir()
     assert not is_dataset(tmp_path / "own")
     remove_rows(tmp_path, "own")
     assert (tmp_path / "own").is_dir()
+
+
+def _shards(folder: Path, split: str, texts: list[str]) -> None:
+    for at, text in enumerate(texts):
+        write_rows(
+            "parquet", folder, f"{split}-{at:05}-of-{len(texts):05}", [{"prompt": text}, {"prompt": f"{text}!"}], {"prompt": "string"}
+        )
+
+
+def test_the_shards_of_a_split_are_one_dataset_counted_through(tmp_path: Path) -> None:
+    _shards(tmp_path / "data", "train", ["a", "b", "c"])
+    _shards(tmp_path / "data", "test", ["d"])
+    names = {split: path for split, path in split_files(tmp_path, ["train", "validation", "test"])}
+    assert {split: path.name for split, path in names.items()} == {
+        "train": "train-*-of-00003.parquet",
+        "test": "test-*-of-00001.parquet",
+    }
+    rows = list(read_rows(names["train"]))
+    assert [(row.line, row.fields["prompt"]) for row in rows if isinstance(row, Row)] == list(
+        enumerate(["a", "a!", "b", "b!", "c", "c!"], 1)
+    )
+    assert len(files_of(names["train"])) == 3
+    assert stem_of(names["train"]) == "train"
+
+
+def test_a_shard_that_is_missing_is_named(tmp_path: Path) -> None:
+    _shards(tmp_path, "train", ["a", "b", "c"])
+    (tmp_path / "train-00001-of-00003.parquet").unlink()
+    [(_, path)] = split_files(tmp_path, ["train"])
+    with pytest.raises(InputError, match=r"train-00001-of-00003\.parquet is missing, one of 3 files that are one dataset"):
+        list(read_rows(path))
+
+
+def test_two_datasets_for_one_split_are_refused_since_one_would_replace_the_other(tmp_path: Path) -> None:
+    for container in ("jsonl", "csv"):
+        write_rows(container, tmp_path, "train", [GOOD], {"prompt": "string"})
+    with pytest.raises(InputError, match=r"train\.csv and train\.jsonl are both named for the split train"):
+        split_files(tmp_path, ["train"])
 
 
 def test_a_text_file_is_one_record(tmp_path: Path) -> None:

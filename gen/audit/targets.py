@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gen.containers import is_dataset, is_hub, split_files, stem_of
+from gen.containers.shards import joined
 from gen.errors import InputError
 from gen.recipe import SPLITS
 from gen.records import AUTOMATIC, Reading
@@ -76,7 +77,7 @@ def _datasets_in(folder: Path) -> list[Path]:
         files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise InputError(f"{folder}: {(error.strerror or str(error)).lower()}") from error
-    found = [path for path in files if (is_dataset(path) if path.is_dir() else _is_data(path))]
+    found = joined(path for path in files if (is_dataset(path) if path.is_dir() else _is_data(path)))
     if not found:
         raise InputError(f"{folder} holds no dataset: name a file with one of the endings {', '.join(_ENDINGS)}")
     return found

@@ -17,6 +17,7 @@ from gen.against import Held, read_held
 from gen.approval import refuse_without_card, require_approval
 from gen.card import UsageRight
 from gen.containers import is_dataset, is_hub, split_files, stem_of
+from gen.containers.shards import is_sharded
 from gen.convert import Converted, convert
 from gen.errors import InputError, RecipeError
 from gen.lab import write_lab
@@ -74,6 +75,9 @@ def command(
             refuse_without_card(target, approval)
         reading, held = reading_of(layout, columns), [read_held(file) for file in against or ()]
         return _convert(target, names, out, container or "jsonl", reading, options, held, as_json=as_json)
+    if target.is_dir() and not (target / "run.db").exists():
+        splits = ", ".join(f"{split}.jsonl" for split in SPLITS)
+        raise InputError(f"{target} is neither a run's folder (no run.db) nor one of splits ({splits} or another container): name a file")
     if layout or columns:
         raise InputError("--layout and --columns are for datasets; a run's samples are known")
     if out is not None and not lab:
@@ -117,7 +121,7 @@ def _convert(
     *,
     as_json: bool,
 ) -> int:
-    if not is_hub(target) and not target.exists():
+    if not is_hub(target) and not is_sharded(target) and not target.exists():
         raise InputError(f"no such run folder or file: {target}")
     if len(names) != 1:
         raise InputError(f"a dataset is written in one format at a time: give one with --to, got {', '.join(names) or 'none'}")

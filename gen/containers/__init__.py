@@ -9,10 +9,12 @@ from __future__ import annotations
 import importlib
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gen.containers.rows import Row, Unreadable
+from gen.containers.shards import is_sharded, joined, shards_of, without_numbers
 from gen.errors import InputError
 
 HUB = "hub:"
@@ -32,11 +34,13 @@ _MAGIC = {b"PAR1": "parquet", b"ARRO": "arrow", b"\xff\xff\xff\xff": "arrow"}
 
 
 def read_rows(path: Path) -> Iterator[Row | Unreadable]:
-    """Every row of a dataset: a file told by its first bytes or else its ending (JSON Lines where neither says more), a folder of
-    `datasets.save_to_disk`, or `hub:owner/name[/config][:split]`.
+    """Every row of a dataset: a file told by its first bytes or else its ending (JSON Lines where neither says more), all its shards
+    (`train-*-of-00003.parquet`), a folder of `datasets.save_to_disk`, or `hub:owner/name[/config][:split]`.
 
     Raises InputError when the dataset as a whole cannot be read.
     """
+    if is_sharded(path):
+        return _counted_through(shards_of(path))
     if is_hub(path):
         name = "hub"
     elif path.is_dir():
@@ -88,26 +92,61 @@ def is_dataset(path: Path) -> bool:
     return is_hub(path) or not path.is_dir() or is_saved_folder(path)
 
 
+def files_of(path: Path) -> list[Path]:
+    """The files that a dataset on this machine is in: itself, its shards, or those in a saved folder."""
+    if is_sharded(path):
+        return shards_of(path)
+    return sorted(file for file in path.iterdir() if file.is_file()) if is_saved_folder(path) else [path]
+
+
 def split_files(folder: Path, splits: Iterable[str]) -> list[tuple[str, Path]]:
-    """The files of a folder that are named for a split (`train.jsonl.gz`, `test.parquet`, `validation/` as Arrow), in that order."""
-    found = []
-    for split in splits:
-        names = [f"{split}{ending}{packed}" for ending in ENDINGS[:8] for packed in ("", *_PACKED)]
-        found += [(split, folder / name) for name in names if (folder / name).is_file()]
-        found += [(split, folder / split)] if (folder / split / "state.json").is_file() else []
-    return found
+    """The dataset of each split that a folder has, or else the folder `data` in it, in that order: `train.jsonl.gz`, `test.parquet`,
+    `validation/` as Arrow, `train-*-of-00003.parquet` for shards.
+
+    Raises InputError where two datasets are named for one split.
+    """
+    wanted = list(splits)
+    return _splits_in(folder, wanted) or _splits_in(folder / "data", wanted)
 
 
 def stem_of(path: Path) -> str:
     """A dataset's name without its endings: `train` of `train.jsonl.gz`, `gsm8k` of `hub:openai/gsm8k/main:train`."""
     if is_hub(path):
         return str(path).removeprefix(HUB).partition(":")[0].split("/")[:2][-1] or "dataset"
-    name = path.name
+    name = without_numbers(path.name) if is_sharded(path) else path.name
     for packed in _PACKED:
         name = name.removesuffix(packed) or name
     for ending in ENDINGS:
         name = name.removesuffix(ending) or name
     return name or "dataset"
+
+
+def _splits_in(folder: Path, splits: Iterable[str]) -> list[tuple[str, Path]]:
+    try:
+        datasets = joined(sorted(folder.iterdir())) if folder.is_dir() else []
+    except OSError as error:
+        raise InputError(f"{folder}: {(error.strerror or str(error)).lower()}") from error
+    found = []
+    for split in splits:
+        names = {f"{split}{ending}{packed}" for ending in ENDINGS[:8] for packed in ("", *_PACKED)}
+        own = [path for path in datasets if without_numbers(path.name) in names and (is_sharded(path) or path.is_file())]
+        own += [folder / split] if (folder / split / "state.json").is_file() else []
+        if len(own) > 1:
+            both = " and ".join(path.name for path in own[:2])
+            raise InputError(f"{folder}: {both} are both named for the split {split}: take one of them away, or name the file to read")
+        found += [(split, path) for path in own]
+    return found
+
+
+def _counted_through(files: Iterable[Path]) -> Iterator[Row | Unreadable]:
+    """The rows of several files, counted as if they were one."""
+    before = 0
+    for file in files:
+        last = 0
+        for row in read_rows(file):
+            last = row.line
+            yield replace(row, line=before + last)
+        before += last
 
 
 def _ending(path: Path) -> str:

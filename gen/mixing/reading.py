@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gen import plugins
-from gen.containers import is_dataset, is_hub, is_saved_folder, split_files
+from gen.containers import files_of, is_dataset, is_hub, split_files
 from gen.errors import InputError
 from gen.mixing.file import DatasetLine, MixFile
 from gen.recipe import SPLITS
@@ -130,8 +130,9 @@ def _named(record: Record, prefix: str, seen: set[str], by: str, *, simulated: b
 def _sha256(path: Path) -> str:
     if is_hub(path):
         return ""
-    if is_saved_folder(path):
-        return hashlib.sha256("".join(_sha256(file) for file in sorted(path.iterdir()) if file.is_file()).encode()).hexdigest()
+    files = files_of(path)
+    if files != [path]:
+        return hashlib.sha256("".join(map(_sha256, files)).encode()).hexdigest()
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -52,3 +52,25 @@ def test_a_wrong_wish_changes_nothing(
     assert problem in shown
     assert shown.count("\n") == 1
     assert {path: path.stat().st_mtime_ns for path in small_run.rglob("*.jsonl")} == before
+
+
+def test_a_folder_without_a_run_or_splits_is_told_what_would_be_one(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    assert call(["export", str(tmp_path), "--to", "chatml", "--out", str(tmp_path / "out")]) == 2
+    assert "is neither a run's folder (no run.db) nor one of splits (train.jsonl, " in capsys.readouterr().err
+
+
+def test_a_folder_whose_files_name_one_split_twice_loses_no_record(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "train.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
+    (tmp_path / "train.csv").write_text("prompt,completion\nc,d\n")
+    assert call(["export", str(tmp_path), "--to", "chatml", "--out", str(tmp_path / "out")]) == 2
+    assert "train.csv and train.jsonl are both named for the split train" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_shards_are_written_as_one_split(tmp_path: Path) -> None:
+    for at in range(2):
+        (tmp_path / f"train-0000{at}-of-00002.jsonl").write_text(f'{{"prompt": "{at}", "completion": "b"}}\n')
+    assert call(["export", str(tmp_path), "--to", "alpaca", "--out", str(tmp_path / "out")]) == 0
+    rows = [json.loads(line) for line in (tmp_path / "out" / "train.jsonl").read_text().splitlines()]
+    assert [row["instruction"] for row in rows] == ["0", "1"]
