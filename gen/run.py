@@ -41,7 +41,7 @@ LANDING = "waiting for replies that are already paid for"
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """How a run ended. `goal_reached` decides the exit status; `stop` is a code, `reason` a sentence for people; `batches`
-    go on at their provider."""
+    go on at their provider. `refused` counts what a person rejected in review and nobody has asked for again."""
 
     folder: Path
     accepted: int
@@ -53,6 +53,7 @@ class RunResult:
     session: Session
     written: outputs.Written
     batches: tuple[UnderWay, ...] = ()
+    refused: int = 0
 
     @property
     def goal_reached(self) -> bool:
@@ -170,6 +171,7 @@ async def _run(
         session=session,
         written=written,
         batches=batches,
+        refused=len(ledger.refused().keys() - ledger.regenerate()),
     )
 
 

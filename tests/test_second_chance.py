@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gen import plugins
-from gen.llm.provider import sampling
+from gen.llm.capabilities import sampling
 from gen.recipe import ModelLine
 from gen.review import REASONS
 from gen.second_chance import change_for, feedback_for, sampling_for, worth_another
@@ -73,6 +73,11 @@ def test_more_room_is_more_than_the_models_own_limit() -> None:
     line, request = ModelLine(provider="simulator", max_tokens=4096), Request("writer", (Message("user", "Why?"),))
     cut_off = replace(request, sampling=sampling_for(request.sampling, 1, "cut off"))
     assert (sampling(request, line).max_tokens, sampling(cut_off, line).max_tokens) == (4096, 8192)
+
+
+def test_more_room_is_never_more_than_the_model_writes() -> None:
+    line = ModelLine(provider="openai", model="gpt-4o-mini", max_tokens=6000)
+    assert [sampling(Request("writer", sampling=Sampling(room=room)), line).max_tokens for room in (1, 2, 4)] == [6000, 12_000, 16_384]
 
 
 @pytest.mark.parametrize("reason", ["duplicate", "bad_prompt", "off_topic", "unclear", "too_easy"])

@@ -135,6 +135,10 @@ def closing(result: RunResult) -> str:
         lines.append(f"  and {len(short) - 12} more sequences")
     lines += [f"  {line}" for line in result.written.lines()]
     lines += [f"  {_batch(one)}" for one in result.batches]
+    if result.refused:
+        lines.append(
+            f"{result.refused} rejected in review are left out; `sluice regenerate {result.folder} --gate review` asks for them again"
+        )
     if result.stop == "interrupted":
         lines.append(
             f"stopped; everything is kept in {result.folder}. Run the same command again to go on: only what was in flight is asked again."
@@ -179,5 +183,6 @@ def _as_json(result: RunResult) -> dict[str, Any]:
         "sequences": [asdict(end) for end in result.ends],
         "session": asdict(result.session),
         "batches": [asdict(one) for one in result.batches],
+        "rejected_in_review": result.refused,
         "files": result.written.files,
     }

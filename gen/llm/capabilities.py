@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from gen.llm.provider import CAPABILITIES, own_cloud
 from gen.recipe import CapabilitiesLine, ModelLine
+from gen.types import Request, Sampling
 
 PromptCaching = Literal["none", "automatic", "marked"]
 
@@ -210,6 +211,19 @@ def shaping(said: CapabilitiesLine) -> dict[str, Any]:
 def capabilities_of(line: ModelLine) -> ModelCapabilities:
     """What the model of a line can do: the table's word, then the recipe's `capabilities:`."""
     return _found(line.provider, line.model, own_cloud(line), line.capabilities)
+
+
+def sampling(request: Request, line: ModelLine) -> Sampling:
+    """The request's sampling with the model line's defaults filled in; `max_tokens` is always set, and never more than the model writes:
+    a second chance asks for a multiple."""
+    own = request.sampling
+    asked, most = (own.max_tokens or line.max_tokens) * own.room, capabilities_of(line).max_output_tokens
+    return Sampling(
+        temperature=line.temperature if own.temperature is None else own.temperature,
+        top_p=line.top_p if own.top_p is None else own.top_p,
+        max_tokens=asked if most is None else min(asked, most),
+        stop=own.stop,
+    )
 
 
 @lru_cache(maxsize=1024)

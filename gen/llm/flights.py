@@ -21,13 +21,14 @@ from gen.errors import BudgetReached, ProviderError, RateLimited, ServiceStopped
 from gen.llm import call_log
 from gen.llm.budget import Amount, Budget, prompt_bytes, spent_on, worst_case
 from gen.llm.cache import Cache
+from gen.llm.capabilities import sampling
 from gen.llm.check import Route
 from gen.llm.clock import Clock
 from gen.llm.embedding import one_by_one
 from gen.llm.forecast import Forecast
 from gen.llm.prefix import WarmUp, prefix_name
 from gen.llm.prices import cost_of
-from gen.llm.provider import Embedder, Provider, sampling
+from gen.llm.provider import Embedder, Provider
 from gen.llm.rates import Admission, Seat
 from gen.llm.retry import Patience, retrying
 from gen.llm.stats import Tallies, Tally

@@ -7,9 +7,9 @@ an address, because its port differs from run to run.
 
 from __future__ import annotations
 
-from gen.llm.capabilities import shaping
+from gen.llm.capabilities import sampling, shaping
 from gen.llm.local.identity import model_identity
-from gen.llm.provider import CAPABILITIES, sampling
+from gen.llm.provider import CAPABILITIES
 from gen.recipe import ModelLine
 from gen.simulator import options as simulator_options
 from gen.types import Json, Request, digest

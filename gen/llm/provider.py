@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from gen.recipe import ModelLine
-from gen.types import Request, Response, Sampling
+from gen.types import Request, Response
 
 HeaderSink = Callable[[ModelLine, Mapping[str, str]], None]
 
@@ -126,17 +126,6 @@ def connect(endpoint: Endpoint, on_headers: HeaderSink) -> Provider:
     module: Any = importlib.import_module(CAPABILITIES[endpoint.provider].module)
     provider: Provider = module.connect(endpoint, on_headers)
     return provider
-
-
-def sampling(request: Request, line: ModelLine) -> Sampling:
-    """The request's sampling with the model line's defaults filled in; `max_tokens` is always set."""
-    own = request.sampling
-    return Sampling(
-        temperature=line.temperature if own.temperature is None else own.temperature,
-        top_p=line.top_p if own.top_p is None else own.top_p,
-        max_tokens=(own.max_tokens or line.max_tokens) * own.room,
-        stop=own.stop,
-    )
 
 
 def wire_seed(draw: int) -> int:

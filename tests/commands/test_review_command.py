@@ -135,6 +135,9 @@ def test_a_review_is_asked_for_again_with_its_note_and_stays_on_a_later_run(
     assert call(["review", str(small_run), "--ids", name]) == 0
     cache = ["--cache", str(tmp_path / "cache.db")]
     capsys.readouterr()
+    assert call(["run", str(tmp_path / "recipe.yaml"), "--out", str(small_run), "--quiet", *cache]) == 1
+    shown = capsys.readouterr().out
+    assert f"1 rejected in review are left out; `sluice regenerate {small_run} --gate review` asks for them again" in told
     assert call(["regenerate", str(small_run), "--gate", "review", "--json", *cache]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["asked"], told["recovered"][0]["fate"], told["recovered"][0]["accepted"]) == (1, "review/incomplete", 1)
@@ -145,7 +148,8 @@ def test_a_review_is_asked_for_again_with_its_note_and_stays_on_a_later_run(
     assert f"led to {child['id']} (accepted" in capsys.readouterr().out
     before = [(small_run / file).read_bytes() for file in ("accepted.jsonl", "rejected.jsonl")]
     assert call(["run", str(tmp_path / "recipe.yaml"), "--out", str(small_run), "--json", *cache]) == 0
-    assert json.loads(capsys.readouterr().out)["session"]["requests"] == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["session"]["requests"], told["rejected_in_review"]) == (0, 0)
     assert [(small_run / file).read_bytes() for file in ("accepted.jsonl", "rejected.jsonl")] == before
     assert "| review/incomplete | 1 | 1 |" in (small_run / "quality-report.md").read_text(encoding="utf-8")
 

@@ -68,7 +68,7 @@ def test_falling_short_is_status_1_and_says_why(tmp_path: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     ("out", "cache", "message"),
     [
-        pytest.param("taken", "c.db", "taken is a file, where the run's folder should be: take another --out", id="a file in the way"),
+        pytest.param("taken", "c.db", "taken is a file, where a folder should be: take another --out", id="a file in the way"),
         pytest.param("taken/run", "c.db", "cannot use the folder taken/run: Not a directory", id="a file on the way"),
         pytest.param("run", "folder", "folder: this is a folder; name the cache file in it", id="a folder as cache"),
         pytest.param("damaged", "c.db", "damaged/run.db is damaged", id="a damaged ledger"),

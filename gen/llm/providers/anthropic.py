@@ -11,10 +11,10 @@ import httpx2
 import orjson
 
 from gen.errors import ProviderError, RequestRejected
-from gen.llm.capabilities import capabilities_of
+from gen.llm.capabilities import capabilities_of, sampling
 from gen.llm.connection import NO_KEY, TIMEOUT, WIRE_ERRORS, connection_error
 from gen.llm.prefix import kept_turns
-from gen.llm.provider import CAPABILITIES, Endpoint, HeaderSink, Provider, by_prompt, sampling
+from gen.llm.provider import CAPABILITIES, Endpoint, HeaderSink, Provider, by_prompt
 from gen.llm.transport import DirectClient
 from gen.llm.wire import count, finish_reason, malformed, mapping, parse_object, simulated, status_error, well_formed
 from gen.recipe import ModelLine

@@ -16,10 +16,10 @@ import orjson
 
 from gen.errors import ProviderError
 from gen.llm import embedding, moderation
-from gen.llm.capabilities import capabilities_of
+from gen.llm.capabilities import capabilities_of, sampling
 from gen.llm.connection import NO_KEY, TIMEOUT, WIRE_ERRORS, connection_error
 from gen.llm.prefix import prefix_name
-from gen.llm.provider import Endpoint, HeaderSink, Provider, own_cloud, sampling, wire_seed
+from gen.llm.provider import Endpoint, HeaderSink, Provider, own_cloud, wire_seed
 from gen.llm.transport import DirectClient
 from gen.llm.wire import count, finish_reason, malformed, mapping, parse_object, simulated, status_error, well_formed
 from gen.llm.worded import worded_turns

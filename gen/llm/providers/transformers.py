@@ -20,10 +20,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from gen.errors import ProviderError, RequestRejected, ServiceStopped, Unavailable
-from gen.llm.capabilities import capabilities_of
+from gen.llm.capabilities import capabilities_of, sampling
 from gen.llm.local.identity import WITHOUT_TORCH
 from gen.llm.local.row import Row, enough
-from gen.llm.provider import Endpoint, HeaderSink, Provider, sampling
+from gen.llm.provider import Endpoint, HeaderSink, Provider
 from gen.llm.wire import well_formed
 from gen.llm.worded import worded_turns
 from gen.recipe import ModelLine
