@@ -137,7 +137,7 @@ def test_a_review_is_asked_for_again_with_its_note_and_stays_on_a_later_run(
     capsys.readouterr()
     assert call(["run", str(tmp_path / "recipe.yaml"), "--out", str(small_run), "--quiet", *cache]) == 1
     shown = capsys.readouterr().out
-    assert f"1 rejected in review are left out; `sluice regenerate {small_run} --gate review` asks for them again" in told
+    assert f"1 rejected in review are left out; `sluice regenerate {small_run} --gate review` asks for them again" in shown
     assert call(["regenerate", str(small_run), "--gate", "review", "--json", *cache]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["asked"], told["recovered"][0]["fate"], told["recovered"][0]["accepted"]) == (1, "review/incomplete", 1)
