@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from gen.errors import StorageError
-from gen.llm.cache_file import COLUMNS, INSERT, connect, prepared, readable, set_aside, storage_error, transaction
+from gen.llm.cache_file import COLUMNS, INSERT, MAX_INTEGER, connect, prepared, readable, set_aside, storage_error, transaction
 from gen.types import Response, Usage
 
 log = logging.getLogger(__name__)
@@ -64,13 +64,17 @@ class Cache:
         """Store a reply and return once it is committed.
 
         The answer is the reply on disk: when another process was first with this key, its reply, so that every later replay agrees.
-        Raises StorageError when it cannot be written (disk full); what was committed before stays.
+        Raises StorageError when it cannot be written (disk full; a lone surrogate or a number beyond 64 bits, which no provider of ours
+        hands on); what was committed before stays.
         """
         if self._closed:
             raise StorageError(f"{self.path}: the cache is closed")
+        row = _row(key, response, requested_model, created)
+        if not _storable(row):
+            raise StorageError(f"{self.path}: a reply cannot be kept: it holds text that is no Unicode, or a number beyond 64 bits")
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[Response] = loop.create_future()
-        self._writes.put(_Write(_row(key, response, requested_model, created), loop, waiter))
+        self._writes.put(_Write(row, loop, waiter))
         if self._thread is None:
             self._thread = threading.Thread(target=self._write_groups, name="sluice-cache", daemon=True)
             self._thread.start()
@@ -185,6 +189,19 @@ def _row(key: str, response: Response, requested_model: str, created: float) -> 
         int(response.simulated),
         created,
     )
+
+
+def _storable(row: tuple[Any, ...]) -> bool:
+    """Whether SQLite takes all of a row: one that it refuses would take the others of its group along."""
+    try:
+        for item in row:
+            if isinstance(item, str):
+                item.encode()
+            elif abs(item) > MAX_INTEGER:
+                return False
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _response(row: tuple[Any, ...]) -> Response:

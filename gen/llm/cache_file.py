@@ -21,6 +21,7 @@ COLUMNS = (
     "simulated", "created",
 )  # fmt: skip
 INSERT = f"INSERT INTO replies ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT(key) DO NOTHING"
+MAX_INTEGER = 2**63 - 1  # what SQLite stores
 
 _BUSY_SECONDS = 30.0  # how long another process may hold the write lock
 _QUICK_CHECK_BYTES = 64 * 2**20  # a file up to this size is checked page by page when opened, in under a tenth of a second
@@ -70,7 +71,8 @@ def m003_cache_writes(db: Database) -> None:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+    """A connection that whichever thread may use, one at a time."""
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
 

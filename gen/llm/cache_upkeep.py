@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from gen.errors import InputError, StorageError
-from gen.llm.cache_file import COLUMNS, INSERT, prepared, readable, storage_error, transaction
+from gen.llm.cache_file import COLUMNS, INSERT, MAX_INTEGER, prepared, readable, storage_error, transaction
 from gen.types import FinishReason, Json
 
-_MAX_INTEGER = 2**63 - 1  # what SQLite stores
 _KINDS: tuple[type | tuple[type, ...], ...] = (str, str, str, str, int, int, int, int, str, int, (int, float))  # of COLUMNS
 _FINISH_REASONS = frozenset(get_args(FinishReason))
 _BATCH = 500  # lines added in one transaction: a second process waits no longer for the lock than these take
@@ -170,7 +169,7 @@ def _problem(name: str, item: Any, kind: Any) -> str:
         if name == "key" and not item:
             return "is empty"
         return "is unknown" if name == "finish_reason" and item not in _FINISH_REASONS else ""
-    return "" if 0 <= item <= _MAX_INTEGER else "out of range"
+    return "" if 0 <= item <= MAX_INTEGER else "out of range"
 
 
 def _check_model(connection: sqlite3.Connection, path: Path, model: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from gen.apportion import largest_remainder
 from gen.errors import RequestRejected
 from gen.llm.keys import request_key
-from gen.llm.wire import count, malformed, mapping, parse_object, simulated, well_formed
+from gen.llm.wire import count, malformed, mapping, model_name, parse_object, simulated, well_formed
 from gen.recipe import ModelLine
 from gen.types import Json, Message, Request, Response, Usage, digest
 
@@ -81,8 +81,7 @@ def parse_response(body: bytes, headers: Mapping[str, str], texts: int) -> Respo
         rows[index] = vector
     if len(rows) != texts or len({len(row) for row in rows.values()}) != 1:
         raise malformed(_WHO, "its vectors are not one per text and equally long")
-    model = value.get("model")
-    model = model if isinstance(model, str) else ""
+    model = model_name(value.get("model"))
     return Response(
         text="\n".join(base64.b64encode(rows[index]).decode("ascii") for index in range(texts)),
         usage=Usage(input_tokens=count(mapping(value.get("usage")).get("prompt_tokens"))),

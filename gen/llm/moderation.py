@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from gen.llm.wire import malformed, mapping, parse_object, simulated, well_formed
+from gen.llm.wire import malformed, mapping, model_name, parse_object, simulated, well_formed
 from gen.recipe import ModelLine
 from gen.types import Json, Request, Response, canonical_json
 
@@ -45,8 +45,7 @@ def parse_response(body: bytes, headers: Mapping[str, str]) -> Response:
             raise malformed("the moderations endpoint", "a result holds no category_scores")
         for category, score in scores.items():
             highest[category] = max(score, highest.get(category, 0.0))
-    model = value.get("model")
-    model = model if isinstance(model, str) else ""
+    model = model_name(value.get("model"))
     return Response(text=canonical_json(highest), model=model, simulated=simulated(headers, model))
 
 

@@ -18,6 +18,7 @@ from gen.llm.limits import retry_after
 from gen.simulator.marks import HEADER, is_simulated
 from gen.types import FinishReason, Json
 
+_MAX_COUNT = 10**12  # tokens; a count beyond it is a fault, and SQLite has no number beyond 2^63
 _MAX_MESSAGE = 200  # characters of a service's own words in our errors
 _KEY_LIKE = re.compile(
     r"\b(?:sk|pk|rk|gsk|xai|key)[-_][A-Za-z0-9_\-*.]{4,400}|\bbearer\s{1,3}\S{6,400}|\b(?:key|token)\s{0,3}[:=]\s{0,3}\S{6,400}|\S{0,64}\*{3,64}\S{0,64}",
@@ -27,6 +28,7 @@ _KEY_LIKE = re.compile(
 _CONTEXT_CODES = frozenset({"context_length_exceeded", "string_above_max_length", "prompt_too_long"})
 _CONTEXT_WORDS = re.compile(r"maximum context length|context (?:length|window)|prompt is too long|too many tokens", re.IGNORECASE)
 _POLICY_CODES = frozenset({"content_policy_violation", "content_filter", "moderation_blocked", "responsibleaipolicyviolation"})
+_POLICY_WORDS = re.compile(r"input was flagged|flagged by moderation", re.IGNORECASE)  # a gateway's own filter answers with a bare 403
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "quota_exceeded", "billing_error"})
 _QUOTA_WORDS = re.compile(r"credit balance is too low|exceeded your current quota|insufficient (?:quota|balance|credits)", re.IGNORECASE)
 _KEY_CODES = frozenset({"invalid_api_key", "authentication_error", "permission_error", "account_deactivated"})
@@ -66,13 +68,18 @@ def well_formed(text: str) -> str:
 
 
 def count(value: Json) -> int:
-    """A token count as sent; anything but a whole number of at least 0 is 0, "not counted"."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+    """A token count as sent; anything but a whole number from 0 to a trillion is 0, "not counted"."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_COUNT else 0
 
 
 def mapping(value: Json) -> Mapping[str, Any]:
     """`value` if it is a JSON object, else an empty one."""
     return value if isinstance(value, Mapping) else {}
+
+
+def model_name(value: Json) -> str:
+    """The model as the service names it, empty where it names none."""
+    return well_formed(value) if isinstance(value, str) else ""
 
 
 def simulated(headers: Mapping[str, str], model: str, fingerprint: Json = None) -> bool:
@@ -104,6 +111,8 @@ def status_error(
     wait = retry_after(headers, wall)
     if codes & _QUOTA_CODES or _QUOTA_WORDS.search(said[: 4 * _MAX_MESSAGE]) or status == 402:
         return ServiceStopped(f"{message} (the account's quota is gone)", reason="quota_exhausted", status=status)
+    if status == 403 and (codes & _POLICY_CODES or _POLICY_WORDS.search(said[: 4 * _MAX_MESSAGE])):
+        return RequestRejected(message, reason="content_policy", status=status)  # this prompt's fault, not the key's
     if status in (401, 403):
         return ServiceStopped(message, reason="invalid_key" if status == 401 or codes & _KEY_CODES else "forbidden", status=status)
     if status < 400:

@@ -56,6 +56,23 @@ async def test_many_replies_at_once_are_all_kept(tmp_path: Path) -> None:
     await cache.close()
 
 
+@pytest.mark.parametrize("reply", [Response(text="a\ud800"), Response(text="a", usage=Usage(2**64))], ids=["a lone surrogate", "a count"])
+async def test_a_reply_that_no_database_takes_is_refused_and_holds_nobody_up(reply: Response, tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache.db")
+    with pytest.raises(StorageError, match="cannot be kept"):
+        await put(cache, "odd", reply)
+    await put(cache, "k")
+    assert cache.get("k") is not None
+    await cache.close()
+
+
+async def test_a_cache_opened_in_another_thread_can_be_read(tmp_path: Path) -> None:
+    cache = await asyncio.to_thread(Cache, tmp_path / "cache.db")
+    await put(cache, "k")
+    assert cache.get("k") is not None
+    await cache.close()
+
+
 async def test_the_first_reply_under_a_key_stays_and_is_what_the_second_writer_gets(tmp_path: Path) -> None:
     first, second = Cache(tmp_path / "cache.db"), Cache(tmp_path / "cache.db")
     await put(first, "k")

@@ -144,13 +144,16 @@ def test_a_body_that_is_no_completion_is_a_passing_billed_fault(body: bytes) -> 
     assert (caught.value.reason, caught.value.billed) == ("malformed_reply", True)
 
 
-@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": -1, "completion_tokens": "5"}, {"prompt_tokens": True}, []])
+@pytest.mark.parametrize(
+    "usage", [None, {}, {"prompt_tokens": -1, "completion_tokens": "5"}, {"prompt_tokens": True}, [], {"prompt_tokens": 2**64 - 1}]
+)
 def test_counts_that_are_none_count_nothing(usage: Any) -> None:
     assert parse_response(json.dumps(completion(usage=usage)).encode(), {}).usage == Usage()
 
 
 def test_lone_surrogates_in_a_reply_are_replaced() -> None:
     assert parse_response(choice({"content": "a\ud800b"}), {}).text == "a\ufffdb"
+    assert parse_response(json.dumps(completion(model="m\ud800")).encode(), {}).model == "m\ufffd"
 
 
 @pytest.mark.parametrize(
@@ -186,6 +189,7 @@ async def test_one_call_over_the_sdk(wire: respx.MockRouter, line: Line, ask: As
         (422, {"message": "bad"}, RequestRejected, "bad_request"),
         (401, {"message": "Incorrect API key provided"}, ServiceStopped, "invalid_key"),
         (403, {"message": "no"}, ServiceStopped, "forbidden"),
+        (403, {"code": "content_policy_violation", "message": "x"}, RequestRejected, "content_policy"),
         (402, {"message": "pay"}, ServiceStopped, "quota_exhausted"),
         (429, {"code": "insufficient_quota", "message": "x"}, ServiceStopped, "quota_exhausted"),
         (307, {"message": ""}, ServiceStopped, "redirected"),

@@ -116,7 +116,9 @@ async def test_the_first_goes_ahead_and_the_others_follow_together() -> None:
         tasks = [asyncio.create_task(client.generate(asked(SYSTEM, Message("user", str(number))))) for number in range(5)]
         await asyncio.sleep(0.02)
         assert order == ["0"]
-        assert not any(name for name, flight in client._flights._flights.items() if flight.reserved and flight.request.messages[-1].content != "0")
+        assert not any(
+            name for name, flight in client._flights._flights.items() if flight.reserved and flight.request.messages[-1].content != "0"
+        )
         back.set()
         await asyncio.gather(*tasks)
     assert sorted(order) == ["0", "1", "2", "3", "4"]

@@ -16,7 +16,7 @@ from gen.llm.connection import NO_KEY, TIMEOUT, WIRE_ERRORS, connection_error
 from gen.llm.prefix import kept_turns
 from gen.llm.provider import CAPABILITIES, Endpoint, HeaderSink, Provider, by_prompt
 from gen.llm.transport import DirectClient
-from gen.llm.wire import count, finish_reason, malformed, mapping, parse_object, simulated, status_error, well_formed
+from gen.llm.wire import count, finish_reason, malformed, mapping, model_name, parse_object, simulated, status_error, well_formed
 from gen.recipe import ModelLine
 from gen.simulator.marks import DRAW_HEADER
 from gen.types import FinishReason, Request, Response, Usage, thaw
@@ -138,8 +138,7 @@ def parse_response(body: bytes, headers: Mapping[str, str]) -> Response:
     ]
     if not parts and reason in ("stop", "unknown"):
         raise malformed("anthropic", "its content is empty")
-    model = value.get("model")
-    model = model if isinstance(model, str) else ""
+    model = model_name(value.get("model"))
     usage = mapping(value.get("usage"))
     cached, written = count(usage.get("cache_read_input_tokens")), count(usage.get("cache_creation_input_tokens"))
     return Response(

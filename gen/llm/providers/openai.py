@@ -21,7 +21,7 @@ from gen.llm.connection import NO_KEY, TIMEOUT, WIRE_ERRORS, connection_error
 from gen.llm.prefix import prefix_name
 from gen.llm.provider import Endpoint, HeaderSink, Provider, own_cloud, wire_seed
 from gen.llm.transport import DirectClient
-from gen.llm.wire import count, finish_reason, malformed, mapping, parse_object, simulated, status_error, well_formed
+from gen.llm.wire import count, finish_reason, malformed, mapping, model_name, parse_object, simulated, status_error, well_formed
 from gen.llm.worded import worded_turns
 from gen.recipe import ModelLine
 from gen.types import FinishReason, Json, Request, Response, Usage, thaw
@@ -137,8 +137,7 @@ def parse_response(body: bytes, headers: Mapping[str, str]) -> Response:
             raise malformed("openai", "its content is null")
         text = ""  # a filter, the token limit or a tool call left no text: that is what was answered
     usage = mapping(value.get("usage"))
-    model = value.get("model")
-    model = model if isinstance(model, str) else ""
+    model = model_name(value.get("model"))
     return Response(
         text=well_formed(text),
         finish_reason=reason,
