@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,10 +12,13 @@ from typing import Any
 import pytest
 
 from gen.errors import ProviderError, RecipeError, RequestRejected, ServiceStopped, Unavailable
+from gen.llm.batching.api import Look
 from gen.llm.batching.store import Store
 from gen.llm.cache import Cache
 from gen.llm.cache_upkeep import cache_stats
 from gen.llm.client import Client
+from gen.llm.provider import Endpoint
+from gen.llm.providers.openai_batch import OpenAIBatches
 from gen.recipe import BudgetLine, ModelLine
 from gen.simulator.options import SimulatorOptions
 from gen.simulator.server import Server, serve
@@ -102,6 +106,20 @@ async def test_batches_are_split_at_their_limits(provider: str, limits: dict[str
     assert len(sizes) == batches or (batches is None and len(sizes) > 3)
     assert max(sizes) <= limits.get("max_requests", 12)
     assert all(size <= limits.get("max_bytes", size) for size in files)
+
+
+async def test_the_lines_of_a_results_file_end_at_line_feeds_alone() -> None:
+    texts = ["one\u2028two\u0085three", "four", "x" * 200_000]
+    results = [
+        {"custom_id": f"{number}", "response": {"status_code": 200, "body": {"choices": [{"message": {"content": text}}]}}}
+        for number, text in enumerate(texts)
+    ]
+    async with simulator() as server:
+        server.batches.files["file-9"] = "\n".join(json.dumps(one, ensure_ascii=False) for one in results).encode()
+        api = OpenAIBatches(Endpoint("openai", f"{server.base_url}/v1"))
+        found = {name: reply async for name, reply in api.results(Look("b", ended=True, files=("file-9",)))}
+        await api.close()
+    assert [reply.text for reply in found.values() if isinstance(reply, Response)] == texts
 
 
 async def test_a_request_larger_than_a_batch_is_rejected_at_once(tmp_path: Path) -> None:

@@ -282,6 +282,31 @@ async def test_a_request_is_in_one_batch_at_a_time_and_no_prompt_is_noted(tmp_pa
     )
 
 
+async def test_a_request_that_was_answered_meanwhile_is_in_no_batch(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache.db")
+    await cache.put("2", Response(text="there"), requested_model="m", created=1.0)
+    store = Store(tmp_path / "cache.db")
+    own, elsewhere = store.claim(row("a"), [item("1"), item("2")])
+    await cache.close()
+    assert ([one.key for one in own], elsewhere) == (["1"], {})
+    assert store.requests("a") == [("id-1", "1")]
+
+
+async def test_a_reply_that_another_process_brought_while_a_batch_was_gathered_is_not_bought_again(tmp_path: Path) -> None:
+    line = line_of(batch={"gather_seconds": 0.05})
+    cache, api = Cache(tmp_path / "cache.db"), Backwards()
+    batcher = Batcher(api, {"writer": line}, "service", cache, Clock())
+    request = Request(model="writer", messages=(Message("user", "one"),))
+    asked = asyncio.create_task(batcher.send(request, line))
+    await asyncio.sleep(0)
+    key = request_key(request, line, line_identity(line))
+    await cache.put(key, Response(text="theirs"), requested_model="m", created=1.0)
+    assert (await asked).text == "theirs"
+    await batcher.close()
+    await cache.close()
+    assert (api.submitted, batcher.under_way) == (0, ())
+
+
 async def test_an_abandoned_batch_is_taken_over_once(tmp_path: Path) -> None:
     await Cache(tmp_path / "cache.db").close()
     store = Store(tmp_path / "cache.db")

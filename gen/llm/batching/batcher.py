@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from gen.errors import ProviderError, RequestRejected
+from gen.errors import ProviderError, RequestRejected, Unavailable
 from gen.llm.batching.api import BatchApi, Item
 from gen.llm.batching.carriage import Carriage, Ended
 from gen.llm.batching.store import Row, Store
@@ -186,6 +186,7 @@ class Batcher:
     async def _send(self, row: Row, items: list[Item], options: BatchLine) -> None:
         """Note a batch, send it, and see it through."""
         own, elsewhere = await asyncio.to_thread(self._store.claim, row, items)
+        self._answered({item.key for item in items} - {item.key for item in own} - elsewhere.keys())
         for key, other in elsewhere.items():
             self._batch_of[key] = other.tag
             self._wanted.add(other.tag)
@@ -236,6 +237,16 @@ class Batcher:
         waiter = self._waiting.get(key)
         if waiter is not None and not waiter.done():
             waiter.set_result(reply)
+
+    def _answered(self, keys: Iterable[str]) -> None:
+        """Another process brought the replies to these while their batch was gathered."""
+        for key in keys:
+            kept = self._cache.get(key)
+            if kept is not None:
+                self._arrived(key, kept)
+            else:
+                del self._batch_of[key]
+                self._tell(key, Unavailable("the reply to this request left the cache again", reason="batch_lost"))
 
     def _tell(self, key: str, error: BaseException) -> None:
         waiter = self._waiting.get(key)

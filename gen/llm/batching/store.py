@@ -55,12 +55,15 @@ class Store:
             return database.execute("SELECT custom_id, key FROM batch_requests WHERE tag = ? ORDER BY rowid", (tag,)).fetchall()
 
     def claim(self, row: Row, items: Sequence[Item]) -> tuple[list[Item], dict[str, Row]]:
-        """Enter a batch that is about to be sent with those items that are in no other: these, and for the others the batch they are in."""
+        """Enter a batch that is about to be sent with those items that are in no other and have no reply yet: these, and the batch that
+        others are in. An item that is in neither was answered since it was asked for."""
         elsewhere: dict[str, Row] = {}
         own: list[Item] = []
         with self._open() as database, transaction(database):
             rows: dict[str, Row] = {}
             for item in items:
+                if database.execute("SELECT 1 FROM replies WHERE key = ?", (item.key,)).fetchone():
+                    continue
                 found = database.execute("SELECT tag FROM batch_requests WHERE key = ?", (item.key,)).fetchone()
                 other = None if found is None else rows.get(found[0]) or _row(database, found[0])
                 if other is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 import openai
@@ -102,7 +102,7 @@ class OpenAIBatches:
                     asyncio.timeout(_TRANSFER_SECONDS),
                     self._client.files.with_streaming_response.content(file_id) as reply,
                 ):
-                    async for line in reply.iter_lines():
+                    async for line in _lines(reply.iter_bytes()):
                         found = parse_result(line, (self._secret,)) if line.strip() else None
                         if found is not None:
                             yield found
@@ -170,6 +170,19 @@ def parse_result(line: str | bytes, secrets: Sequence[str] = ()) -> tuple[str, R
         return custom_id, parse(body, {})
     except ProviderError as problem:
         return custom_id, problem
+
+
+async def _lines(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """The lines of a file that comes in pieces. They end at line feeds alone: JSON may hold the other characters that end a line in
+    Unicode as they are."""
+    begun: list[bytes] = []
+    async for piece in pieces:
+        head, *more = piece.split(b"\n")
+        begun.append(head)
+        for line in more:
+            yield b"".join(begun)
+            begun = [line]
+    yield b"".join(begun)
 
 
 def _item_error(error: Mapping[str, Any], secrets: Sequence[str]) -> ProviderError:
