@@ -37,8 +37,8 @@ from gen.types import Request, Response, Sampling
 
 log = logging.getLogger(__name__)
 
-# Calls in a row that ran out of attempts without one reply between them: then nobody is there, and the run stops instead of failing
-# every candidate.
+# Calls of one model in a row that ran out of attempts without one reply between them: then nobody is there, and the run stops instead of
+# failing every candidate.
 _DEAD_AFTER = 10
 # Of a call in batches: each attempt is a batch of up to a day, and needs no pause before it but what a full queue asks for.
 _BATCH_PATIENCE = Patience(total_seconds=math.inf, rate_limited_seconds=7 * 86400.0, first_wait_seconds=0.0)
@@ -46,18 +46,21 @@ _BATCH_PATIENCE = Patience(total_seconds=math.inf, rate_limited_seconds=7 * 8640
 
 @dataclass(slots=True)
 class Model:
-    """A model line at work. `batched` calls wait for no slot and no rate, and only the batcher's own time limit holds for them."""
+    """A model line at work. `batched` calls wait for no slot and no rate, and only the batcher's own time limit holds for them.
+    `dead_calls` ran out of attempts since its last reply."""
 
     route: Route
     admission: Admission
     provider: Provider
     batched: bool = False
     forecast: Forecast = field(default_factory=Forecast)
+    dead_calls: int = 0
 
 
 @dataclass(slots=True)
 class Flight:
-    """A request on its way, shared by all who asked for it while it lasts. `on_wire` is True while an attempt is being sent."""
+    """A request on its way, shared by all who asked for it while it lasts. `on_wire` is True while an attempt is being sent or its reply
+    is being kept: nobody's giving up ends it then."""
 
     key: str
     request: Request
@@ -98,7 +101,6 @@ class Flights:
         self._flights: dict[str, Flight] = {}
         self._warm_up = WarmUp()
         self._stopped: ServiceStopped | None = None
-        self._dead_calls = 0
 
     def __contains__(self, key: str) -> bool:
         return key in self._flights
@@ -220,13 +222,14 @@ class Flights:
             model.admission.leave(flight.seat)
             self._raise_if_stopped()
         reply = await self._send(flight)
-        self._dead_calls = 0
+        model.dead_calls = 0
         cost = cost_of(reply.usage, model.route.price)
         self._settle(flight, spent_on(reply.usage, cost, flight.need))
         model.forecast.learn(flight.size, reply.usage)
         for tally in flight.tallies:
             tally.paid(reply.usage, cost)
         if self._cache is not None:
+            flight.on_wire = True
             reply = await self._keep(self._cache, flight, reply)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s: %s, %.2f s", _label(flight), call_log.paid(reply, cost), self._clock.monotonic() - flight.seat.sent)
@@ -302,11 +305,12 @@ class Flights:
     def _final(self, flight: Flight, error: ProviderError) -> ProviderError:
         """The error that the callers see; one that ends the run trips the client."""
         if isinstance(error, Unavailable):
-            self._dead_calls += 1
-            if self._dead_calls >= _DEAD_AFTER:
+            model = flight.model
+            model.dead_calls += 1
+            if model.dead_calls >= _DEAD_AFTER:
                 error = ServiceStopped(
-                    f"{_DEAD_AFTER} calls in a row got no answer from {flight.model.route.line.provider} "
-                    f"(model '{flight.model.route.name}'): {error}; run again to go on",
+                    f"{_DEAD_AFTER} calls in a row got no answer from {model.route.line.provider} "
+                    f"(model '{model.route.name}'): {error}; run again to go on",
                     reason="service_unreachable",
                 )
         if isinstance(error, ServiceStopped) and not isinstance(error, BudgetReached):

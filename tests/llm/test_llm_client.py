@@ -222,6 +222,44 @@ async def test_a_service_that_is_not_there_stops_the_run(line: Line, ask: Ask, t
     assert any(type(error) is Unavailable for error in errors)
 
 
+async def test_a_judge_that_is_not_there_stops_the_run_though_the_writer_answers(line: Line, ask: Ask, time: Any) -> None:
+    gone = ScriptedProvider(lambda _: Unavailable("refused", reason="connect_failed"))
+    lines, providers = {"writer": line(), "judge": line(model="j")}, {"writer": ScriptedProvider(lambda _: GOOD), "judge": gone}
+    async with Client(lines, cache=None, providers=providers, clock=time.clock) as model:
+        for number in range(9):
+            assert (await model.generate(ask(f"{number}"))).text == "answer"
+            with pytest.raises(Unavailable):
+                await model.generate(ask(f"{number}", model="judge"))
+        with pytest.raises(ServiceStopped, match=r"\(model 'judge'\)") as caught:
+            await model.generate(ask("the tenth", model="judge"))
+    assert caught.value.reason == "service_unreachable"
+
+
+async def test_a_reply_that_is_being_kept_when_its_last_waiter_gives_up_is_not_bought_again(tmp_path: Path, line: Line, ask: Ask) -> None:
+    cache = Cache(tmp_path / "cache.db")
+    provider, keeping, kept = ScriptedProvider(lambda _: GOOD), asyncio.Event(), asyncio.Event()
+    put = cache.put
+
+    async def slowly(*args: Any, **more: Any) -> Response:
+        keeping.set()
+        await kept.wait()
+        return await put(*args, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache, "put", slowly)
+        async with client(provider, line(), cache=cache) as model:
+            first = asyncio.create_task(model.generate(ask()))
+            await keeping.wait()
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+            second = asyncio.create_task(model.generate(ask()))
+            await asyncio.sleep(0)
+            kept.set()
+            assert (await second).text == "answer"
+    await cache.close()
+    assert len(provider.requests) == 1
+
+
 async def test_a_rate_limit_of_hours_ends_the_run_instead_of_waiting(line: Line, ask: Ask) -> None:
     async with client([RateLimited("daily", retry_after_seconds=20_000.0)], line()) as model:
         with pytest.raises(ServiceStopped, match="it asks to wait 20000 s"):
