@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from gen.recipe import BudgetLine, ModelLine
 from gen.simulator import options as simulator_options
 from gen.types import Json, canonical_json
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 # What Sluice itself sets in a body: in `extra_body` they would change what is reserved, cached or read.
 _OWN_FIELDS = frozenset(
     {"model", "messages", "prompt", "system", "max_tokens", "max_completion_tokens", "max_output_tokens", "stream", "n", "best_of", "seed"}
@@ -160,6 +162,10 @@ def _api_key(name: str, line: ModelLine, capabilities: Capabilities, base_url: s
     variable = line.api_key_env or (capabilities.api_key_env if own_cloud else None)
     if variable is None:
         return ""
+    if not _VARIABLE.fullmatch(variable):  # perhaps a key itself, so it is not shown
+        raise RecipeError(
+            "write the NAME of an environment variable here, such as OPENAI_API_KEY, never a key", key=f"models.{name}.api_key_env"
+        )
     key = environ.get(variable, "").strip()
     if not key:
         hint = "" if line.api_key_env else ", or name another variable with `api_key_env`"

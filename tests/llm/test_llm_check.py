@@ -60,6 +60,14 @@ def test_the_vendors_key_is_never_sent_to_another_server() -> None:
     assert check_models({"writer": line}, BudgetLine(), KEYS)["writer"].endpoint.api_key == ""
 
 
+def test_a_key_written_where_its_variable_belongs_is_not_shown() -> None:
+    key = "sk-" + "proj-abcdefghijklmnop"
+    line = ModelLine(provider="openai", model="gpt-4.1-mini", api_key_env=key)
+    with pytest.raises(RecipeError, match="the NAME of an environment variable") as caught:
+        check_models({"writer": line}, BudgetLine(), KEYS)
+    assert key not in str(caught.value)
+
+
 def test_a_usd_budget_needs_every_price() -> None:
     line = ModelLine(provider="openai", model="home-made", base_url="http://127.0.0.1:8000/v1")
     with pytest.raises(RecipeError, match="price of 'home-made' is unknown") as caught:
