@@ -194,7 +194,7 @@ def _shards(folder: Path, split: str, texts: list[str]) -> None:
 def test_the_shards_of_a_split_are_one_dataset_counted_through(tmp_path: Path) -> None:
     _shards(tmp_path / "data", "train", ["a", "b", "c"])
     _shards(tmp_path / "data", "test", ["d"])
-    names = {split: path for split, path in split_files(tmp_path, ["train", "validation", "test"])}
+    names = dict(split_files(tmp_path, ["train", "validation", "test"]))
     assert {split: path.name for split, path in names.items()} == {
         "train": "train-*-of-00003.parquet",
         "test": "test-*-of-00001.parquet",

@@ -196,6 +196,21 @@ def test_a_column_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) 
     assert [one.reason for one in found if isinstance(one, Unreadable)] == ["missing_column"]
 
 
+def test_a_column_that_no_row_has_is_told_in_the_end_and_one_that_some_have_is_taken(tmp_path: Path) -> None:
+    rows = [{"q": "x", "a": "y"}, {"q": "x", "a": "z", "persona": "Be kind."}]
+    with pytest.raises(InputError, match=r"no row has a column 'persna'; the first has a, q"):
+        records(tmp_path / "a.jsonl", *rows, columns="prompt=q,completion=a,system=persna")
+    found = records(tmp_path / "a.jsonl", *rows, columns="prompt=q,completion=a,system=persona")
+    assert [len(one.sample.messages) for one in found if isinstance(one, Record)] == [2, 3]
+
+
+@pytest.mark.parametrize(("label", "read"), [(0, False), (1, True), (0.0, False), ("0", False), ("1", True), (2, None), ("billing", None)])
+def test_a_label_of_0_or_1_says_whether_an_answer_is_wanted(label: object, read: bool | None, tmp_path: Path) -> None:
+    [found] = records(tmp_path / "a.jsonl", {"prompt": "a", "completion": "b", "label": label})
+    assert isinstance(found, Record)
+    assert found.sample.label is read
+
+
 def test_what_cannot_be_learnt_as_a_conversation_says_why(tmp_path: Path) -> None:
     rows = [{"text": "Once."}, {"prompt": "a", "completion": "b", "label": False}, {"prompt": "a", "completion": "b", "label": True}]
     rows.append({"prompt": "a", "chosen": "b", "rejected": "c"})

@@ -17,6 +17,7 @@ from gen.records.turns import Misfit, text_in, tools_in, turns_in
 from gen.types import Message
 
 Fields = Mapping[str, Any]
+_LABELS = {False: False, True: True, "0": False, "1": True}  # 0 and 1 are equal to False and True; a CSV holds them as text
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ def _history(value: Any) -> tuple[Message, ...]:
 
 def _labelled(fields: Fields) -> Found:
     found = _exchange("kto", "prompt", "completion")(fields)
-    return Found("kto", found.messages, found.tools, label=fields["label"])
+    return Found("kto", found.messages, found.tools, label=_LABELS[fields["label"]])
 
 
 def _document(fields: Fields) -> Found:
@@ -170,7 +171,7 @@ def _document(fields: Fields) -> Found:
 
 
 def _is_label(fields: Fields) -> bool:
-    return isinstance(fields["label"], bool)
+    return isinstance(fields["label"], bool | int | float | str) and fields["label"] in _LABELS
 
 
 _PREFERENCE_USES = ("prompt", "question", "instruction", "input", "conversations", "system", "tools")

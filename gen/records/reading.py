@@ -75,13 +75,17 @@ def read_records(path: Path, reading: Reading = AUTOMATIC) -> Iterator[Record | 
     """Every row of a dataset: a file (JSON Lines or a JSON array, plain, gzip or Zstandard; Parquet, CSV, Arrow, text), a folder of
     `datasets.save_to_disk`, or `hub:owner/name[/config][:split]`.
 
-    Raises InputError when the dataset as a whole cannot be read, or when its first object is ambiguous or has none of the columns.
+    Raises InputError when the dataset as a whole cannot be read, when its first object is ambiguous or lacks a column that its layout
+    needs, and at the end when one of the columns stood in none of its objects.
     """
-    first = True
+    first, unseen, shown = True, set(reading.columns.values()), ""
     for row in read_rows(path):
         if isinstance(row, Unreadable):
             yield row
             continue
+        if unseen:
+            unseen.difference_update(row.fields)
+            shown = shown or _shown(row.fields)
         found = _found(row.fields, reading)
         if isinstance(found, Problem):
             if first and found.reason in ("ambiguous", "missing_column"):
@@ -90,6 +94,9 @@ def read_records(path: Path, reading: Reading = AUTOMATIC) -> Iterator[Record | 
         else:
             yield _record(row, found)
         first = False
+    if unseen and shown:
+        missing = next(column for column in reading.columns.values() if column in unseen)
+        raise InputError(f"{path}: no row has a column {missing[:80]!r}; the first has {shown}")
 
 
 def says_simulated(fields: Mapping[str, Any]) -> bool:
@@ -110,10 +117,13 @@ def _found(fields: Mapping[str, Any], reading: Reading) -> Found | Problem:
     if isinstance(found, Problem) and found.reason == "unknown_shape":
         missing = [column for column in reading.columns.values() if column not in fields]
         if missing:
-            shown = (", ".join(sorted(map(str, fields))[:12]) or "none")[:300]
-            return Problem("missing_column", f"has no column {missing[0][:80]!r}; it has {shown}")
+            return Problem("missing_column", f"has no column {missing[0][:80]!r}; it has {_shown(fields)}")
         return Problem("wrong_type", f"'{reading.columns['label']}' must be true or false" if "label" in given else found.detail)
     return found
+
+
+def _shown(fields: Mapping[str, Any]) -> str:
+    return (", ".join(sorted(map(str, fields))[:12]) or "none")[:300]
 
 
 def _record(row: Row, found: Found) -> Record:
