@@ -81,10 +81,10 @@ _HEADING = re.compile(
 # Requests of two words: "look up X", and "get a summary of X", which is "tell me about X" ("write a summary of X" is not).
 _LOOKED_UP = re.compile(
     r"\b(look) up\b|\b((?:display|fetch|find|get|give|provide|retrieve|show|tell)(?: me| us)?(?: an?| the)?)"
-    r"(?: brief| short| quick)? (?:overview|summary|synopsis)(?= (?:about|of|on|information|info)\b)",
+    r"(?: brief| short| quick)? (?:overview|summary)(?= (?:about|of|on|information|info)\b)",
     re.IGNORECASE,
 )
-_LOOKED_UP_MARKS = (" up", " summary ", " overview ", " synopsis ")
+_LOOKED_UP_MARKS = (" up", " summary ", " overview ")
 _SENTENCE = re.compile(r"[.!?]([\"')*\]]{0,3}\s)")
 _MAY_COUNT = re.compile(r"[\d)\]x-z][ ]?[-+*/^<>=]|-\d")  # an operator or a sign
 _ASCII_TOKEN = re.compile(r"\d{1,30}(?:,\d{3}){0,10}(?:\.\d{1,20})?(?![A-Za-z0-9])|[A-Za-z0-9]{1,64}(?:'[A-Za-z]{1,4})?(?:\+\+|\#)?")
