@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from gen.conversation import SIMULATED_COLUMN, Skipped
 from gen.errors import InputError, RecipeError
 from gen.figures.whole import figures_of
 from gen.files import write_jsonl, write_text
+from gen.formats import export_folders
 from gen.leak_check import held_files, refuse_leaks
 from gen.ledger import Ledger
 from gen.likeness.minhash import families
@@ -67,7 +69,8 @@ class Written:
             unread = f"; {held.unreadable} of its lines could not be read" if held.unreadable else ""
             yield f"nothing of the {len(held.prompts)} prompts of {held.file} is in training or validation{unread}"
         for export in (one for one in self.exports if one.format != "preference"):
-            skipped = f"; {len(export.skipped)} left out ({export.skipped[0].reason})" if export.skipped else ""
+            reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(one.reason for one in export.skipped).most_common())
+            skipped = f"; {len(export.skipped)} left out ({reasons})" if reasons else ""
             yield f"{self.folder / export.folder}: {sum(export.rows.values())} rows of {export.format}{skipped}"
         if self.pairs or self.dropped_pairs:
             yield f"{self.folder / 'preference'}: {self.pairs} pairs, {self.dropped_pairs} dropped with a reason"
@@ -257,9 +260,7 @@ def _rows(exporter: Any, items: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
 
 def _drop_stale_exports(folder: Path, wanted: set[str]) -> None:
     """Folders of formats that the recipe no longer asks for would contradict the papers."""
-    found = [plugins.find("exporters", name) for name in plugins.names("exporters")]
-    ours = {plugin.folder for plugin in found if getattr(plugin, "takes", "") in ("samples", "preferences")}
-    for name in sorted(ours - wanted):
+    for name in sorted(export_folders() - wanted):
         _drop_splits(folder / name)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from gen import plugins
 from gen.apportion import largest_remainder
 from gen.errors import InputError, RecipeError
+from gen.formats import formats
 from gen.llm.capabilities import capabilities_of
 from gen.llm.moderation import is_moderation
 from gen.llm.provider import CAPABILITIES
@@ -181,9 +182,9 @@ def _gate(recipe: Recipe, place: int, line: PluginLine, judges: Mapping[str, Any
 
 
 def _exporter(recipe: Recipe, place: int, name: str) -> Any:
-    formats = [known for known in plugins.names("exporters") if _is_format(known)]
-    if name not in formats:
-        raise recipe.error(("export", "formats", place), f"unknown format '{name}': {plugins.suggest(name, formats)}")
+    known = list(formats())
+    if name not in known:
+        raise recipe.error(("export", "formats", place), f"unknown format '{name}': {plugins.suggest(name, known)}")
     try:
         exporter = plugins.build("exporters", name, {})
     except RecipeError as error:
@@ -282,9 +283,3 @@ def _check_judge(recipe: Recipe, path: KeyPath, part: Any, judges: Mapping[str, 
     if path[0] == "pairs" and not hasattr(judges[judge], "compare"):
         able = [title for title, one in judges.items() if hasattr(one, "compare")]
         raise recipe.error((*path, "judge"), f"the judge '{judge}' cannot compare answers: {plugins.suggest(judge, able)}")
-
-
-def _is_format(name: str) -> bool:
-    """Whether an exporter writes rows of samples or pairs with no options: the packed set and the papers have keys of their own."""
-    plugin = plugins.find("exporters", name)
-    return getattr(plugin, "takes", "") in ("samples", "preferences") and not any(plugins.required(plugin))

@@ -14,15 +14,19 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "resources", "concurrency", "files", "whole_folder", "bounds"}),
     # pure building blocks: text and its likeness, patterns, packing, templates, prompts, plots
     frozenset({"text", "folding", "language", "likeness", "patterns", "turns", "replies", "markup", "conversation", "candidates"})
-    | frozenset({"apportion", "packing", "splits", "templates", "prompts", "plugins", "plots", "card", "yaml_config", "containers", "chunks"}),
+    | frozenset(
+        {"apportion", "packing", "splits", "templates", "prompts", "plugins", "plots", "card", "yaml_config", "containers", "chunks"}
+    ),
     frozenset({"recipe", "simulator", "records"}),
-    frozenset({"llm", "ledger", "ledger_rows", "record", "figures", "against", "asking", "answering", "opinions", "second_chance"}),
+    frozenset(
+        {"llm", "ledger", "ledger_rows", "record", "formats", "figures", "against", "asking", "answering", "opinions", "second_chance"}
+    ),
     frozenset({"sources", "strategies", "gates", "judges", "pairs", "exporters", "trainers", "sequences", "simulated"}),
     frozenset({"pipeline", "pack_options"}),
     frozenset({"parts"}),
     frozenset({"run", "run_folder", "outputs", "recorder", "pairs_stage", "preview", "rehearsal", "estimate", "batch_rounds"})
     | frozenset({"regenerate", "approval", "lab", "review", "replay", "evaluation", "pack_source", "mixing", "audit"})
-    | frozenset({"convert", "publish", "leak_check", "gating"}),
+    | frozenset({"convert", "publish", "leak_check", "gating", "pack_summary"}),
     frozenset({"commands"}),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

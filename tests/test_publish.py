@@ -32,6 +32,8 @@ class Hub:
     created: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
+    held: tuple[str, ...] = ()
+    removed: list[str] = field(default_factory=list)
 
 
 def _answers(hub: Hub) -> type[BaseHTTPRequestHandler]:
@@ -40,7 +42,7 @@ def _answers(hub: Hub) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             hub.tokens.add(self.headers.get("authorization", ""))
-            self._say({"id": "me/set", "sha": "0" * 40, "private": hub.private, "siblings": []})
+            self._say({"id": "me/set", "sha": "0" * 40, "private": hub.private, "siblings": [{"rfilename": name} for name in hub.held]})
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -54,7 +56,9 @@ def _answers(hub: Hub) -> type[BaseHTTPRequestHandler]:
             elif "/commit/" in self.path:
                 for line in body.splitlines():
                     entry = json.loads(line)
-                    if entry["key"] == "file":
+                    if entry["key"] == "deletedFile":
+                        hub.removed.append(entry["value"]["path"])
+                    elif entry["key"] == "file":
                         hub.files[entry["value"]["path"]] = base64.b64decode(entry["value"]["content"])
                 self._say({"success": True, "commitUrl": f"{hub.url}/datasets/me/set/commit/0", "commitOid": "0" * 40, "hookOutput": ""})
             else:
@@ -121,6 +125,14 @@ def test_only_exports_and_cards_are_pushed_in_private(hub: Hub, run: Path) -> No
     assert pushed.files == tuple(sorted(hub.files))
     assert "private" in (hub.created[0].get("visibility"), hub.created[0].get("private") and "private")
     assert hub.tokens == {f"Bearer {SECRET}"}
+
+
+def test_what_an_earlier_push_left_goes_and_files_of_others_stay(hub: Hub, run: Path) -> None:
+    stale = ("documents/train/data-00000-of-00001.arrow", "documents/train/state.json", "preference-kto/train.jsonl", "sft/train.parquet")
+    hub.held = (*stale, "README.md", "sft/train.jsonl", "sft/mine.jsonl", "train.jsonl", "own/sft/test.jsonl", ".gitattributes")
+    pushed = publish(run, EXPORTS, "me/set")
+    assert tuple(sorted(hub.removed)) == stale
+    assert pushed.removed == stale
 
 
 def test_a_public_dataset_is_never_taken_for_a_private_one(hub: Hub, run: Path) -> None:

@@ -20,6 +20,7 @@ from gen.containers import is_dataset, is_hub, split_files, stem_of
 from gen.containers.shards import is_sharded
 from gen.convert import Converted, convert
 from gen.errors import InputError, RecipeError
+from gen.formats import formats
 from gen.lab import write_lab
 from gen.leak_check import refuse_touching
 from gen.outputs import write_all
@@ -145,10 +146,7 @@ def _as_json(done: Converted) -> dict[str, Any]:
 
 
 def _exporter(name: str, options: dict[str, Any]) -> Any:
-    known = [
-        one for one in plugins.names("exporters") if getattr(plugins.find("exporters", one), "takes", "") in ("samples", "preferences")
-    ]
-    known = [one for one in known if not plugins.required(plugins.find("exporters", one))]
+    known = list(formats())
     if name not in known:
         raise InputError(f"unknown format '{name}': {plugins.suggest(name, known)}")
     try:
@@ -195,4 +193,5 @@ def _with_export(
 
 def _told(pushed: Any) -> str:
     seen = "private" if pushed.private else "public"
-    return f"pushed to {pushed.url} ({seen}): {', '.join(pushed.files)}"
+    gone = f"; removed there: {', '.join(pushed.removed)}" if pushed.removed else ""
+    return f"pushed to {pushed.url} ({seen}): {', '.join(pushed.files)}{gone}"

@@ -16,7 +16,8 @@ from gen.errors import InputError
 from gen.whole_folder import replacing_folder
 
 STATE, SPLITS = "state.json", "dataset_dict.json"
-_SHARD = "data-00000-of-00001.arrow"
+_SHARD, _INFO = "data-00000-of-00001.arrow", "dataset_info.json"
+SAVED_FILES = (_SHARD, STATE, _INFO)  # what `write` writes
 
 
 def read(path: Path) -> Iterator[Row | Unreadable]:
@@ -51,7 +52,7 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]], columns: Mapping[str, A
             "_output_all_columns": False,
             "_split": path.name,
         }
-        for name, value in ((STATE, state), ("dataset_info.json", {"citation": "", "description": "", "homepage": "", "license": ""})):
+        for name, value in ((STATE, state), (_INFO, {"citation": "", "description": "", "homepage": "", "license": ""})):
             (folder / name).write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return count
 
