@@ -98,3 +98,21 @@ COMBINED = re.compile(
 def test_noise_is_left_out_from_left_to_right_as_one_pattern_would(pieces: list[str]) -> None:
     for written in ("".join(pieces), " ".join(pieces)):
         assert language._without(written, [find for _, find in language._NOISE]) == COMBINED.sub(" ", written)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        pytest.param("We call print(x) and then open(file) often.", "We call   and then   often.", id="calls"),
+        pytest.param("See `ls` or `cd` there.", "See   or   there.", id="inline code"),
+        pytest.param("Bold <b>words</b> stay.", "Bold  words  stay.", id="tags"),
+        pytest.param("A bracket (like this) is no call.", "A bracket (like this) is no call.", id="a remark"),
+    ],
+)
+def test_one_kind_of_noise_alone_is_left_out_and_nothing_beside_it(text: str, left: str) -> None:
+    assert language._natural(text) == left
+
+
+def test_two_lines_are_enough_to_disagree() -> None:
+    text = "The meeting about the budget starts at nine in the morning.\nDie Besprechung über den Haushalt beginnt um neun Uhr morgens."
+    assert language.detect(text)[0] == "mixed"

@@ -171,3 +171,15 @@ def test_structured_kinds_are_found_in_labelled_data(shared_data: Path) -> None:
     false = sum(bool(find_pii(record["text"])) for record in clean)
     assert 2 * hits / (hits + false + len(wanted)) >= 0.99
     assert false / len(clean) <= 0.01
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        pytest.param("Mon passeport: 47AB90563 est perdu", "passport", id="French"),
+        pytest.param("My REISEPASS C01X00T47 is lost", "passport", id="German, capitals"),
+        pytest.param("Send 3 to bc1sw50qa3jx3s please", "crypto_address", id="the shortest wallet"),
+    ],
+)
+def test_the_first_look_misses_no_kind(text: str, kind: str) -> None:
+    assert [span.kind for span in find_pii(text)] == [kind]

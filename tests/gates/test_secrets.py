@@ -162,3 +162,14 @@ def test_secrets_are_found_in_labelled_data(shared_data: Path) -> None:
     false = sum(bool(find_secrets(record["text"])) for record in clean)
     assert 2 * hits / (hits + false + len(secret)) >= 0.99
     assert false / len(clean) <= 0.01
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        pytest.param("AUTHORIZATION: Bearer 9fK2mQ7xLp04RtVz8Ys1", "authorization_header", id="in capitals"),
+        pytest.param("The api_key is 9fK2mQ7xLp04RtVz8Ys1 today", "assigned_secret", id="told in words"),
+    ],
+)
+def test_a_secret_needs_neither_small_letters_nor_a_sign_of_assignment(text: str, kind: str) -> None:
+    assert [span.kind for span in find_secrets(text)] == [kind]

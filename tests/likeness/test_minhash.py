@@ -155,3 +155,13 @@ def test_the_sketch_of_one_set_is_its_signature_and_keys_among_many(scheme: Sche
         assert signature.tolist() == signatures.astype(np.uint16)[number].tolist()
         assert keys.tolist() == scheme.keys(signatures)[number].tolist()
     assert set(scheme.sketch(hashes, -1)[1].tolist()).isdisjoint(scheme.sketch(hashes, 5)[1].tolist())
+
+
+def test_a_set_is_found_once_before_and_after_it_is_sorted_in() -> None:
+    index = Index()
+    sets = [frozenset(f"w{number + step}" for step in range(20)) for number in range(0, 30 * 600, 30)]
+    for number, words in enumerate(sets):
+        index.add(words, number % 2)
+        assert index.alike(sets[0], 0.9) == [(0, 1.0)]
+    assert [index.alike(words, 0.9, number % 2) for number, words in enumerate(sets)] == [[(number, 1.0)] for number in range(len(sets))]
+    assert index.alike(sets[0], 0.9, 7) == []

@@ -158,3 +158,13 @@ def test_a_sentence_read_piece_by_piece_says_what_it_says_as_a_whole(pieces: lis
 def test_a_summary_that_is_asked_for_is_a_request_and_one_to_be_written_is_a_task(one: str, other: str, same: bool) -> None:
     assert same_task(one, other) is same
     assert same_task(other, one) is same
+
+
+def test_names_are_words_with_a_capital_inside_a_sentence() -> None:
+    assert read("Write to Anna, and call Zoe. Ask Omar about A4 paper and the BBC's 3 forms.").names == {
+        "anna",
+        "zoe",
+        "omar",
+        "a4",
+        "bbc's",
+    }
