@@ -14,6 +14,7 @@ from typing import Any
 
 import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
+from typer.core import TyperGroup
 
 from gen import __version__
 from gen.commands.logs import set_up as log_from
@@ -95,6 +96,7 @@ def _application(arguments: list[str]) -> Callable[..., Any]:
     """The Typer application with the named command loaded and the others as names with one line of help."""
     application = typer.Typer(
         name="sluice",
+        cls=_Commands,
         help="Synthetic fine-tuning data through gates: from topics, seeds or documents to a set that a trainer takes as it is.",
         no_args_is_help=True,
         add_completion=False,
@@ -111,6 +113,16 @@ def _application(arguments: list[str]) -> Callable[..., Any]:
         else:
             application.command(name, help=None if name == named else summary, short_help=summary)(function)
     return typer.main.get_command(application)
+
+
+class _Commands(TyperGroup):
+    """Ctrl-C ends a command with a word, where Typer would end it without one."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stopped:
+            raise typer.Abort from stopped
 
 
 def _tell_version(asked: bool) -> None:

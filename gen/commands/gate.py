@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +20,7 @@ from gen.pipeline import NamedGate
 from gen.recipe import DEFAULT_GATES, load
 from gen.records import reading_of
 
-EXIT_DONE, EXIT_UNREADABLE_LINES = 0, 1
+EXIT_DONE, EXIT_UNREADABLE_LINES, EXIT_INTERRUPTED = 0, 1, 130
 
 
 def command(
@@ -45,25 +45,37 @@ def command(
 ) -> int:
     """Put any data sets through the gates, together. By default the whole offline chain runs, and duplicates are told by the user's turn.
 
-    Run it again to go on after an interruption. Exit status: 0 though records were rejected, 1 if lines were unreadable, 2 if a file was.
+    Run it again to go on after an interruption. Exit status: 0 though records were rejected, 1 if lines were unreadable, 2 if a file was,
+    130 interrupted.
     """
     if recipe is not None and gates:
         raise InputError("give --recipe or --gates, not both")
     chain = _of_recipe(recipe) if recipe is not None else _named(_split(gates) or list(DEFAULT_GATES), language)
     chain = _without(chain, _split(without))
     reading = reading_of(layout, columns)
-    with gating_bar(show=not quiet and not as_json) as bar:
-        counts = gate_files(files, out, chain, reading=reading, keep=keep, processes=processes, restart=restart, progress=bar)
+    try:
+        with gating_bar(show=not quiet and not as_json) as bar:
+            counts = gate_files(files, out, chain, reading=reading, keep=keep, processes=processes, restart=restart, progress=bar)
+    except KeyboardInterrupt:
+        print("sluice: interrupted; the same command goes on from there", file=sys.stderr)
+        return EXIT_INTERRUPTED
     print(json.dumps(_as_json(counts, out)) if as_json else _closing(counts, out, files))
     return EXIT_UNREADABLE_LINES if counts.unreadable else EXIT_DONE
 
 
 def _named(names: list[str], language: str) -> list[NamedGate]:
+    for name in names:
+        plugins.find("gates", name)
+    return [NamedGate(name, _with_defaults(name, {"language": language} if name == "language" else {})) for name in names]
+
+
+def _with_defaults(name: str, options: Mapping[str, Any]) -> Any:
     try:
-        built = [plugins.build("gates", name, {"language": language} if name == "language" else {}) for name in names]
+        return plugins.build("gates", name, options)
     except RecipeError as error:
-        raise InputError(f"{error}; options are given in a recipe, by --recipe" if error.key else str(error)) from error
-    return [NamedGate(name, gate) for name, gate in zip(names, built, strict=True)]
+        about = "" if f"gate '{name}'" in error.message else f"gate '{name}': "
+        advice = "" if options else "; options are given in a recipe, by --recipe"
+        raise InputError(f"{about}{error.message}{advice}") from error
 
 
 def _of_recipe(file: Path) -> list[NamedGate]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gen import __version__
+from gen import __version__, plugins
 from gen.commands import COMMANDS, call
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,3 +78,12 @@ def test_text_that_the_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert r"\xe9.yaml" in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+def test_ctrl_c_ends_a_command_with_a_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plugins, "find", stopped)
+    assert call(["gates", "pii"]) == 130
+    assert capsys.readouterr().err == "sluice: interrupted\n"

@@ -124,6 +124,10 @@ def test_no_hostile_record_takes_long_and_each_gets_one_decision(tmp_path: Path,
     [
         pytest.param(["--gates", "lenght"], "unknown gate 'lenght': did you mean 'length'?", id="gate"),
         pytest.param(["--without", "nothing"], "--without nothing", id="without"),
+        pytest.param(
+            ["--gates", "denylist"], "one term on each line, or 'terms'; options are given in a recipe, by --recipe", id="options"
+        ),
+        pytest.param(["--gates", "semantic_dup"], "gate 'semantic_dup': name either 'model'", id="which gate"),
         pytest.param(["--gates", "schema", "--recipe", "r.yaml"], "give --recipe or --gates, not both", id="both"),
     ],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from gating_sets import a_set, chain, outputs, varied, write
 
+from gen.commands import call
 from gen.errors import InputError
 from gen.gating import dataset
 from gen.gating.dataset import gate_files
@@ -171,3 +172,15 @@ def test_an_input_that_cannot_be_read_leaves_no_journal(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="gzip stream is cut off or broken"):
         gate_files([good, tmp_path / "broken.jsonl.gz"], tmp_path / "out", chain("schema"))
     assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    arguments = ["gate", str(a_set(tmp_path / "in.jsonl")), "--out", str(tmp_path / "out"), "--gates", "schema"]
+    with monkeypatch.context() as patched:
+        patched.setattr(dataset, "assessed", stopped)
+        assert call(arguments) == 130
+    assert capsys.readouterr().err == "sluice: interrupted; the same command goes on from there\n"
+    assert call(arguments) == 1
