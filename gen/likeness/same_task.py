@@ -57,19 +57,20 @@ def may_be_same(one: Reading, other: Reading) -> bool:
     lost, gained = one.meanings - other.content, other.meanings - one.content
     if not lost and not gained:
         return True
-    missing, added = one.distinct - other.distinct, other.distinct - one.distinct
     shared = len(one.words)
-    few = min(len(missing), len(added)) <= _most_slips(one)
-    replaced = (
-        max(0, len(lost) - _explained(missing, added.union([word for word, _ in other.again - one.again]))) if lost and few else len(lost)
-    )
-    if replaced * WORDS_PER_ADDITION > shared:
-        return False
-    extra = (
-        max(0, len(gained) - _explained(added, missing.union([word for word, _ in one.again - other.again])))
-        if gained and few
-        else len(gained)
-    )
+    replaced, extra = len(lost), len(gained)
+    missing, added = one.distinct - other.distinct, other.distinct - one.distinct
+    if min(len(missing), len(added)) <= _most_slips(one):
+        if replaced >= extra:  # what is most is the likeliest to be too much
+            replaced = _unexplained(replaced, missing, added, other.again - one.again)
+            if replaced * WORDS_PER_ADDITION > shared:
+                return False
+            extra = _unexplained(extra, added, missing, one.again - other.again)
+        else:
+            extra = _unexplained(extra, added, missing, one.again - other.again)
+            if extra * WORDS_PER_ADDITION > shared:
+                return False
+            replaced = _unexplained(replaced, missing, added, other.again - one.again)
     return min(replaced, extra) * WORDS_PER_REPLACEMENT <= shared and (replaced + extra) * WORDS_PER_ADDITION <= shared
 
 
@@ -122,6 +123,11 @@ def _pair_slips(missing: Counter[str], added: Counter[str], names: frozenset[str
 
 def _most_slips(one: Reading) -> int:
     return min(MAX_SLIPS, 2 + len(one.words) // WORDS_PER_SLIP)
+
+
+def _unexplained(count: int, words: frozenset[str], others: frozenset[str], again: frozenset[tuple[str, int]]) -> int:
+    """How many of `count` words at least are no slips of the others, nor of what the other text says more often."""
+    return max(0, count - _explained(words, others.union([word for word, _ in again]))) if count else 0
 
 
 def _explained(words: frozenset[str], others: frozenset[str]) -> int:
