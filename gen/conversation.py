@@ -24,7 +24,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 class Skipped:
     """A sample or pair that a format cannot hold. `reason` is a stable code: no_messages, tool_turn, unknown_role, not_alternating,
     late_system, no_reply, lone_surrogate, not_text, loss_weight, has_tools, not_plain, no_prompt, several_answers, has_turns, no_turns,
-    pair, no_pair, undesired."""
+    pair, no_pair, undesired, has_thinking."""
 
     id: str
     reason: str

@@ -60,7 +60,7 @@ def convert(source: Path, out: Path, name: str, format_name: str, exporter: Any,
         unreadable.close()
         if not done.rows:
             reasons = ", ".join(f"{reason} {count}" for reason, count in (done.left_out + done.unreadable).most_common())
-            raise InputError(f"{source}: nothing to write as {format_name} ({reasons or 'it is empty'})")
+            raise InputError(f"{source}: nothing to write as {format_name} ({reasons or 'it is empty'}){_first_of(spool)}")
         columns = used.columns(exporter.columns, getattr(exporter, "wide", exporter.columns))
         mark = {SIMULATED_COLUMN: "bool"} if (SIMULATED_COLUMN,) in used.seen else {}
         write_rows(container, out, name, _spooled(spool / "rows"), columns | mark)
@@ -98,6 +98,8 @@ def _item(record: Record, format_name: str, takes: str) -> Any:
     own = record.fields.get("id")
     name = str(own)[:200] if isinstance(own, str | int) and not isinstance(own, bool) else record.sample.id
     sample, pair = replace(record.sample, id=name), record.pair
+    if record.thinking[0]:
+        return Skipped(name, *record.thinking)
     if takes == "preferences":
         if pair is not None:
             return replace(pair, id=name)
@@ -109,6 +111,13 @@ def _item(record: Record, format_name: str, takes: str) -> Any:
     if record.is_text and format_name not in _TEXT_FORMATS:
         return Skipped(name, "no_turns", "a text without turns is no conversation")
     return sample
+
+
+def _first_of(spool: Path) -> str:
+    """The first record that was left out or unreadable, in words; empty where there is none."""
+    heads = (next(_spooled(spool / file), None) for file in (LEFT_OUT, UNREADABLE))
+    first = min((one for one in heads if one), key=lambda one: int(one["line"]), default=None)
+    return f"; line {first['line']}: {first['detail']}" if first else ""
 
 
 def _spooled(path: Path) -> Iterator[Mapping[str, Any]]:

@@ -49,6 +49,23 @@ def test_what_a_format_cannot_hold_is_listed_with_its_line_and_reason(mixed: Pat
     assert "4 left out (no_reply 1, pair 1, undesired 1, no_turns 1): each of them in" in shown
 
 
+def test_a_message_that_thinks_beside_its_content_is_left_out_and_named(tmp_path: Path) -> None:
+    ask = {"role": "user", "content": "Why?"}
+    rows = [{"messages": [ask, {"role": "assistant", "content": "Because.", "reasoning_content": thought}]} for thought in ("Hm.", None)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert call(["export", str(tmp_path / "a.jsonl"), "--to", "openai", "--out", str(tmp_path / "out")]) == 0
+    assert len(lines(tmp_path / "out" / "a.jsonl")) == 1
+    [left] = lines(tmp_path / "out" / "left-out.jsonl")
+    assert (left["line"], left["reason"]) == (1, "has_thinking")
+    assert left["detail"].startswith("messages[1].reasoning_content has no place")
+
+
+def test_where_nothing_can_be_written_the_first_record_says_why(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "a.csv").write_text("prompt,completion\na\nb\n")
+    assert call(["export", str(tmp_path / "a.csv"), "--to", "chatml", "--out", str(tmp_path / "out")]) == 2
+    assert "nothing to write as chatml (wrong_columns 2); line 1: 1 cells, the header has 2" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

@@ -214,8 +214,11 @@ def test_a_label_of_0_or_1_says_whether_an_answer_is_wanted(label: object, read:
 def test_what_cannot_be_learnt_as_a_conversation_says_why(tmp_path: Path) -> None:
     rows = [{"text": "Once."}, {"prompt": "a", "completion": "b", "label": False}, {"prompt": "a", "completion": "b", "label": True}]
     rows.append({"prompt": "a", "chosen": "b", "rejected": "c"})
+    ask = {"role": "user", "content": "a"}
+    rows.append({"messages": [ask, {"role": "assistant", "content": "b", "reasoning_content": "c"}]})
+    rows.append({"messages": [ask, {"role": "assistant", "content": "b", "reasoning_content": None, "thinking": ""}]})
     found = [one.untrainable[0] for one in records(tmp_path / "a.jsonl", *rows) if isinstance(one, Record)]
-    assert found == ["no_turns", "undesired", "", "pair"]
-    [chosen] = records(tmp_path / "a.jsonl", rows[-1], columns="prompt=prompt,completion=chosen")
+    assert found == ["no_turns", "undesired", "", "pair", "has_thinking", ""]
+    [chosen] = records(tmp_path / "a.jsonl", rows[3], columns="prompt=prompt,completion=chosen")
     assert isinstance(chosen, Record)
     assert (chosen.untrainable[0], said(chosen.sample.messages)) == ("", [("user", "a"), ("assistant", "b")])

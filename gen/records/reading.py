@@ -17,6 +17,7 @@ from gen.plugins import suggest
 from gen.records.columns import columns_of, layout_of, renamed
 from gen.records.layouts import NAMES, Found, Problem, find_layout
 from gen.records.preferences import number_in
+from gen.records.turns import thinking_in
 from gen.types import Preference, Provenance, Sample
 
 
@@ -40,6 +41,13 @@ class Record:
         return self.layout == "text"
 
     @property
+    def thinking(self) -> tuple[str, str]:
+        """Why no part of it may be written anew, as a reason and its detail: it would lose what a message thinks. Empty where none does."""
+        place = thinking_in(self.fields)
+        why = f"{place} has no place in a chat template's text or another format: put it into the content, as the model writes it"
+        return ("has_thinking", why) if place else ("", "")
+
+    @property
     def untrainable(self) -> tuple[str, str]:
         """Why no conversation can be learnt from it, as a reason and its detail; empty where one can."""
         if self.is_text:
@@ -48,7 +56,7 @@ class Record:
             return "undesired", "labelled as an answer that is not wanted"
         if self.pair is not None:
             return "pair", "a pair is for preference tuning; to learn its chosen answer, say --columns prompt=prompt,completion=chosen"
-        return "", ""
+        return self.thinking
 
 
 @dataclass(frozen=True, slots=True)

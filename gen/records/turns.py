@@ -27,6 +27,7 @@ ROLES = {
     "observation": "tool",
     "function_call": "assistant",
 }
+_THINKING = ("reasoning_content", "reasoning", "thinking")
 _EXTRAS = frozenset({"tool_calls", "function_call", "tool_call_id", "name", "weight", "train"})
 
 
@@ -70,6 +71,17 @@ def tools_in(value: Any, key: str = "tools") -> str:
     if not isinstance(value, list):
         raise Misfit(f"'{key}' must be a list of tools or its JSON text, got {kind_of(value)}")
     return _json(value)
+
+
+def thinking_in(fields: Mapping[str, Any]) -> str:
+    """Where a message holds its thinking in a key of its own, which a Message has no place for, as `messages[1].reasoning_content`; empty
+    where none does."""
+    for key, value in fields.items():
+        for place, one in enumerate(value if isinstance(value, list) else [value]):
+            for name in _THINKING if isinstance(one, dict) and ("role" in one or "from" in one) else ():
+                if isinstance(one.get(name), str) and one[name].strip():
+                    return f"{key}[{place}].{name}"
+    return ""
 
 
 def _turn(one: Any, place: str) -> Message:
