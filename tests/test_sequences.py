@@ -192,6 +192,23 @@ def test_a_sequence_without_yield_ends_and_names_what_it_met(gate: str, stop: st
     assert one.next_task() is None
 
 
+@pytest.mark.parametrize(
+    ("novel", "met", "stop", "detail"),
+    [
+        (2, "near_dup", "saturated", "topic 'a topic' saturated: 3 % novel in the last 60"),
+        (2, "balance", "saturated", "topic 'a topic' saturated: 3 % novel in the last 60"),
+        (0, "novelty", "saturated", "topic 'a topic' saturated: 0 % novel in the last 60"),
+        (2, "length", "rejecting", "topic 'a topic': 2 of the last 60 candidates accepted; most often length/met (58 in all)"),
+        (3, "near_dup", "", ""),
+    ],
+)
+def test_the_reason_to_stop_tells_the_share_that_was_new(novel: int, met: str, stop: str, detail: str) -> None:
+    one = sequence(1000, lag=1, attempts=1)
+    for number in range(PATIENCE):
+        one.take([outcome(planned(one), 0, *(() if number < novel else (rejected(met, "met"),)))])
+    assert (one.stop, one.detail) == (stop, detail)
+
+
 def test_what_was_ordered_again_counts_towards_the_end() -> None:
     one = sequence(2, lag=1, attempts=1)
     task = planned(one)

@@ -130,7 +130,7 @@ def closing(result: RunResult) -> str:
         f"{cost}, {session.seconds:.1f} s",
     ]
     short = [end for end in result.ends if end.accepted < end.goal]
-    lines += [f"  {_sequence(end, told=result.reason)}" for end in short[:12]]
+    lines += [f"  {_sequence(end, told='' if fell_short else result.reason)}" for end in short[:12]]
     if len(short) > 12:
         lines.append(f"  and {len(short) - 12} more sequences")
     lines += [f"  {line}" for line in result.written.lines()]
