@@ -37,7 +37,8 @@ from transformers import AutoTokenizer
 from gen.exporters.packed import pack_samples
 from gen.resources import resource
 from gen.templates.chat_template import Unfit, named_template
-from gen.templates.templating import Encoded, open_templating
+from gen.templates.plan_encoder import Encoded
+from gen.templates.templating import open_templating
 from gen.types import Message, Sample
 
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "data" / "corpus.jsonl.gz"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,34 @@ from gen.ledger import Ledger
 from gen.outputs import split_samples
 from gen.recipe import SPLITS, parse
 from gen.records import AUTOMATIC, Reading, Unreadable, read_records
+from gen.templates.documents import Document
+from gen.templates.item_encoder import Item
+from gen.templates.row_spool import RowSpool
 from gen.types import Sample, Score
 
 EVERY_SPLIT = "all"
+LINES_NAMED = 10
+
+
+@dataclass
+class UnreadableLines:
+    """Lines that hold nothing to be packed: their numbers, the first few, and all of them as `rows` on disk."""
+
+    lines: array[int] = field(default_factory=lambda: array("q"))
+    first: list[Unreadable] = field(default_factory=list)
+    rows: RowSpool = field(default_factory=RowSpool)
+
+    def add(self, line: Unreadable) -> None:
+        """One more."""
+        self.lines.append(line.line)
+        if len(self.first) < LINES_NAMED:
+            self.first.append(line)
+        self.rows.add(asdict(line))
+
+    def clear(self) -> None:
+        """Begin anew."""
+        del self.lines[:], self.first[:]
+        self.rows.clear()
 
 
 @dataclass
@@ -23,22 +49,29 @@ class DatasetFile:
 
     path: Path
     reading: Reading = AUTOMATIC
-    unreadable: list[Unreadable] = field(default_factory=list)
+    unreadable: UnreadableLines = field(default_factory=UnreadableLines)
 
-    def samples(self) -> Iterator[Sample]:
-        """Each readable line as a sample named `line N`; one that says that it is simulated is marked so. What no conversation can be
-        learnt from counts as unreadable: `no_turns` (a plain text), `undesired` (an answer labelled so), `pair`.
+    def samples(self) -> Iterator[Item]:
+        """Each readable line as what it is, named `line N`: a sample, or a text without turns as a document; one that says that it is
+        simulated is marked so. What nothing can be learnt from counts as unreadable: `undesired` (an answer labelled so), `pair`.
 
         Raises InputError when the file as a whole cannot be read.
         """
         self.unreadable.clear()
         for record in read_records(self.path, self.reading):
             if isinstance(record, Unreadable):
-                self.unreadable.append(record)
+                self.unreadable.add(record)
+            elif record.is_text:
+                sample = record.sample
+                yield Document(sample.id, sample.messages[0].content, sample.provenance.simulated)
             elif record.untrainable[0]:
-                self.unreadable.append(Unreadable(record.line, *record.untrainable))
+                self.unreadable.add(Unreadable(record.line, *record.untrainable))
             else:
                 yield _with_levels(record.sample, record.fields)
+
+    def close(self) -> None:
+        """The list of unreadable lines is gone from now on."""
+        self.unreadable.rows.close()
 
 
 def _with_levels(sample: Sample, fields: Mapping[str, Any]) -> Sample:

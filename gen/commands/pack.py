@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -12,48 +12,50 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from gen import plugins
+from gen.against import Held, read_held
 from gen.approval import card_of, refuse_without_card, require_approval
 from gen.card import UsageRight
 from gen.containers import is_dataset, is_hub, stem_of
 from gen.errors import InputError, RecipeError
-from gen.exporters.packed import OverLong, Packed, PackReport
+from gen.exporters.packed import CHECK_PAGE, MAX_CHECKED, SHOWN_ON_PAGE, Packed, PackedSet
 from gen.figures.wording import many
-from gen.files import write_jsonl, write_text
-from gen.ledger import read_only
-from gen.markup import visible
-from gen.pack_options import DEFAULT_MAX_LENGTH, SHIPPED_TOKENIZER, packing_options, tokenizer_title
-from gen.pack_source import EVERY_SPLIT, DatasetFile, run_samples
-from gen.records import Reading, Unreadable, reading_of
+from gen.files import write_jsonl
+from gen.leak_check import held_files, refuse_leaks, refuse_touching
+from gen.ledger import Ledger, read_only
+from gen.pack_options import DEFAULT_MAX_LENGTH, packing_options
+from gen.pack_source import EVERY_SPLIT, DatasetFile, UnreadableLines, run_samples
+from gen.pack_summary import ending, summary, told_unreadable
+from gen.recipe import parse
+from gen.records import Reading, reading_of
 from gen.run_folder import exclusive, open_ledger
+from gen.splits import LOCKED_SPLIT
 from gen.templates.curriculum import Order
-from gen.templates.packed_look import LEGEND, first_row, look
+from gen.templates.encoded_set import OverLong
+from gen.templates.item_encoder import Item
 from gen.templates.packed_set import Layout
-from gen.templates.template_check import check_page, template_check
-from gen.templates.templating import SpecialTokens, Templating, TrainOn, open_templating
+from gen.templates.templating import SpecialTokens, TrainOn
+from gen.templates.terminal_look import LEGEND, look
 from gen.types import Sample
 
 EXIT_DONE, EXIT_UNREADABLE_LINES = 0, 1
-MAX_CHECKED = 1000  # samples on one page: a browser shows them at once
-_LINES_NAMED = 10
-
-Samples = Callable[[], Iterable[Sample]]
+SHOWN, MAX_SHOWN = 3, 50  # samples in the terminal: what fits one screen or two, and what the page shows by default
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """What is packed: `samples` may be gone through again; `out` is where its set belongs unless told otherwise."""
+    """What is packed: `out` is where its set belongs unless told otherwise, `held` what it was checked against."""
 
     title: str
-    samples: Samples
+    samples: Callable[[], Iterable[Item]]
     out: Path
-    file: DatasetFile | None = None
+    held: tuple[Held, ...] = ()
+    unreadable: UnreadableLines | None = None
 
     @property
-    def unreadable(self) -> list[Unreadable]:
-        return self.file.unreadable if self.file else []
+    def unreadable_lines(self) -> list[int]:
+        return self.unreadable.lines.tolist() if self.unreadable else []
 
 
 def command(
@@ -77,13 +79,21 @@ def command(
     columns: Annotated[str, typer.Option(help="What a file's columns mean: prompt=question,completion=answer.")] = "",
     seed: Annotated[int, typer.Option(help="Orders the rows, and draws the samples to check.")] = 0,
     day: Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="Today, for templates that ask.")] = None,
-    check: Annotated[int, typer.Option(min=0, max=MAX_CHECKED, help="Write template-check.html with this many samples.")] = 0,
+    remember: Annotated[
+        bool, typer.Option("--remember/--no-remember", help="Look known pre-tokens up; or have the tokenizer encode every text itself.")
+    ] = True,
+    check: Annotated[int, typer.Option(min=0, max=MAX_CHECKED, help="Samples in template-check.html; 0 writes none.")] = SHOWN_ON_PAGE,
+    show: Annotated[int, typer.Option(min=0, max=MAX_SHOWN, help="How many of these the terminal shows.")] = SHOWN,
+    against: Annotated[
+        list[Path] | None, typer.Option(help="Fail where what is packed is nearly in this file, a test set of your own.")
+    ] = None,
     approval: Annotated[UsageRight | None, typer.Option("--require-approval", help="Refuse unless the card allows this use.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
 ) -> int:
     """Apply a chat template, prove the loss mask and pack a run's samples, or any dataset's, into full rows for a trainer.
 
-    Exit status: 0 though samples were left out with a reason, 1 if lines of a file were unreadable, 2 for wrong input.
+    Exit status: 0 though samples were left out with a reason, 1 if lines of a file were unreadable or what is tested on would be learnt, 2
+    for wrong input.
     """
     options: dict[str, Any] = {
         "tokenizer": tokenizer,
@@ -97,33 +107,27 @@ def command(
         "order": order,
         "seed": seed,
         "day": day.date() if day else None,
+        "remember": remember,
+        "check": check,
     }
     exporter = _exporter(options)
-    with _source(
-        target,
-        split,
-        approval,
-        reading_of(records, columns),
-        elsewhere=out is not None and not out.resolve().is_relative_to(target.resolve()),
-    ) as source:
+    elsewhere = out is not None and not out.resolve().is_relative_to(target.resolve())
+    with _source(target, split, approval, reading_of(records, columns), against or [], elsewhere=elsewhere) as source:
         folder = out or source.out
-        report = _write(exporter, source, folder)
-        if source.unreadable:
-            write_jsonl(folder / "unreadable.jsonl", (asdict(line) for line in source.unreadable))
-        templating = _templating(exporter)
-        page = _write_page(folder, source, templating, check, seed) if check else None
-    if as_json:
-        print(json.dumps(_as_json(report, source, folder, page), ensure_ascii=False))
-    else:
-        console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-        console.print("\n".join(_summary(report, source, folder, tokenizer)))
-        console.print(_look(folder, report, templating))
-        console.print("\n".join(_end(source, folder, page)))
-    return EXIT_UNREADABLE_LINES if source.unreadable else EXIT_DONE
+        made = _write(exporter, source, folder)
+        if source.unreadable and source.unreadable.lines:
+            write_jsonl(folder / "unreadable.jsonl", source.unreadable.rows)
+        if as_json:
+            print(json.dumps(_as_json(made, source, folder), ensure_ascii=False))
+        else:
+            _tell(made, source, folder, tokenizer, show)
+        return EXIT_UNREADABLE_LINES if source.unreadable_lines else EXIT_DONE
 
 
 @contextmanager
-def _source(target: Path, split: str | None, approval: UsageRight | None, reading: Reading, *, elsewhere: bool) -> Iterator[_Source]:
+def _source(
+    target: Path, split: str | None, approval: UsageRight | None, reading: Reading, against: Sequence[Path], *, elsewhere: bool
+) -> Iterator[_Source]:
     """The samples to pack; a run's folder is held as long as they are read and the set is written, unless nobody can write in it."""
     if is_dataset(target):
         if not is_hub(target) and not target.exists():
@@ -132,9 +136,11 @@ def _source(target: Path, split: str | None, approval: UsageRight | None, readin
             raise InputError(f"--split {split}: only a run has splits, {target} is a file")
         if approval is not None:
             refuse_without_card(target, approval)
-        file = DatasetFile(target, reading)
+        held = tuple(read_held(file) for file in against)
+        refuse_touching(target, reading, held)
         folder = Path() if is_hub(target) else target.parent
-        yield _Source(str(target), file.samples, folder / f"{stem_of(target)}-packed", file)
+        with closing(DatasetFile(target, reading)) as file:
+            yield _Source(str(target), file.samples, folder / f"{stem_of(target)}-packed", held, file.unreadable)
         return
     chosen = split or "train"
     ledger = open_ledger(target, to_read=elsewhere)
@@ -142,8 +148,23 @@ def _source(target: Path, split: str | None, approval: UsageRight | None, readin
         if approval is not None:
             require_approval(card_of(ledger, target), approval, target, today=_today())
         samples = run_samples(ledger, target, chosen)
+        held = _kept_apart(ledger, target, samples, chosen, against)
         which = "all splits, the test split too" if chosen == EVERY_SPLIT else f"the split {chosen}"
-        yield _Source(f"{target}, {which}", lambda: samples, target / "packed")
+        yield _Source(f"{target}, {which}", lambda: samples, target / "packed", held)
+
+
+def _kept_apart(ledger: Ledger, run: Path, samples: Sequence[Sample], split: str, against: Sequence[Path]) -> tuple[Held, ...]:
+    """The files that training must not touch, those of the run's recipe unless others are named, once none of them is touched. A test split
+    is not learnt, so it may be in them."""
+    if split == LOCKED_SPLIT:
+        return ()
+    recipe = parse(ledger.fact("recipe"), run / "recipe.yaml")
+    try:
+        held = tuple(read_held(file) for file in against) or held_files(recipe)
+    except RecipeError as error:  # it lies beside the recipe that was run, which this copy is not
+        raise InputError(f"{error}; if it lies elsewhere, name it with --against") from error
+    refuse_leaks(recipe, held, samples, (), dict.fromkeys((sample.id for sample in samples), "train"), 0)
+    return held
 
 
 def _exporter(options: dict[str, Any]) -> Packed:
@@ -154,31 +175,13 @@ def _exporter(options: dict[str, Any]) -> Packed:
     return exporter
 
 
-def _write(exporter: Packed, source: _Source, folder: Path) -> PackReport:
+def _write(exporter: Packed, source: _Source, folder: Path) -> PackedSet:
     try:
-        return exporter.write(source.samples(), folder)
+        return exporter.packed(source.samples(), folder)
     except InputError as error:
-        if source.unreadable:
-            raise InputError(f"{error}; {_unreadable(source.unreadable)}") from error
+        if source.unreadable and source.unreadable.lines:
+            raise InputError(f"{error}; {told_unreadable(source.unreadable)}") from error
         raise
-
-
-def _templating(exporter: Packed) -> Templating:
-    return open_templating(
-        exporter.tokenizer,
-        chat_template=exporter.chat_template,
-        train_on=exporter.train_on,
-        special_tokens=exporter.special_tokens,
-        day=exporter.day,
-        options=exporter.template_options,
-    )
-
-
-def _write_page(folder: Path, source: _Source, templating: Templating, count: int, seed: int) -> Path:
-    page = folder / "template-check.html"
-    checked = template_check(source.samples(), templating, n=count, seed=seed)
-    write_text(page, check_page(checked, f"Template check: {len(checked)} samples as {templating.tokenizer.name} sees them"))
-    return page
 
 
 def _template_options(given: list[str]) -> dict[str, Any]:
@@ -195,59 +198,28 @@ def _template_options(given: list[str]) -> dict[str, Any]:
     return options
 
 
-def _summary(report: PackReport, source: _Source, folder: Path, tokenizer: str) -> Iterator[str]:
-    yield f"{source.title}: {many(report.samples, 'sample')} in {many(report.rows, 'row')} of at most {report.max_length:,} tokens"
-    yield f"  tokenizer   {tokenizer_title(tokenizer, report.tokenizer)} (sha256 {report.tokenizer_sha256[:12]}…)"
-    trained = f"{report.trained_tokens:,} ({report.trained_tokens / report.tokens:.1%}) are trained on"
-    yield f"  tokens      {report.tokens:,}, of which {trained}; the longest sample has {report.longest:,}"
-    one_each = f"with one sample a row it would be {report.unpacked_efficiency:.1%}"
-    yield f"  full        {report.efficiency:.1%} of all positions hold a token; {one_each}"
-    yield f"  rows        {report.rows:,}; no packing needs fewer than {report.lower_bound:,}"
-    if report.dropped:
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.dropped.items())
-        yield f"  left out    {sum(report.dropped.values()):,}: {reasons}; each of them in {folder / 'dropped.jsonl'}"
-    if report.split_samples:
-        yield f"  split       {many(report.split_samples, 'sample')} longer than a row became {many(report.parts, 'part')}"
-    if report.order != "shuffle":
-        unknown = f"; {many(report.order_unknown, 'sample')} without" if report.order_unknown else ""
-        yield f"  order       rows from low to high by {report.order}{unknown}"
-    if report.added_text:
-        told = " ".join(visible(report.added_text).split())[:300]
-        yield f"  note        the template puts a system prompt of its own before {many(report.added_text_samples, 'sample')}: {told!r}"
-    if report.simulated_samples:
-        yield f"  note        written by the simulator, so never train on it: {many(report.simulated_samples, 'sample')}"
-    if tokenizer == SHIPPED_TOKENIZER:
-        yield "  note        ids of the shipped tokenizer mean nothing to a published model: take the tokenizer of the model to be trained"
+def _tell(made: PackedSet, source: _Source, folder: Path, tokenizer: str, show: int) -> None:
+    console = Console(highlight=False, markup=False, emoji=False)
+    lines = list(summary(made.report, source.title, folder, tokenizer))
+    lines += [f"  against     nothing of the {many(len(one.prompts), 'prompt')} of {one.file} is in it" for one in source.held]
+    console.print("\n".join(lines), soft_wrap=True)
+    if shown := made.checked[:: max(1, len(made.checked) // show)][:show] if show else ():
+        console.print(f"{len(shown)} of {many(made.report.samples, 'sample')} as they lie in the set: {LEGEND}", soft_wrap=True)
+        width = console.width if console.is_terminal else 0
+        for one in look(shown, width):
+            console.print(one, soft_wrap=not width)
+    console.print("\n".join(ending(folder, made.report.checked, source.unreadable)), soft_wrap=True)
 
 
-def _look(folder: Path, report: PackReport, templating: Templating) -> Text:
-    text = Text(f"a look at row 1 of {report.rows:,}: {LEGEND}\n")
-    return text.append_text(look(first_row(folder), templating.tokenizer))
-
-
-def _end(source: _Source, folder: Path, page: Path | None) -> Iterator[str]:
-    yield "load it (FOLDER is the set's)"
-    for name, how in json.loads((folder / "pack.json").read_text(encoding="utf-8"))["load"].items():
-        yield f"  {name + ':':<14} {how}"
-    if source.unreadable:
-        yield f"{_unreadable(source.unreadable)}; all of them in {folder / 'unreadable.jsonl'}"
-    if page:
-        yield f"wrote {page}: samples beside what becomes of them"
-    yield f"wrote {folder}"
-
-
-def _unreadable(lines: list[Unreadable]) -> str:
-    named = ", ".join(f"{one.line} ({one.reason})" for one in lines[:_LINES_NAMED]) + (" …" if len(lines) > _LINES_NAMED else "")
-    return f"{many(len(lines), 'unreadable line')}: {named}"
-
-
-def _as_json(report: PackReport, source: _Source, folder: Path, page: Path | None) -> dict[str, Any]:
+def _as_json(made: PackedSet, source: _Source, folder: Path) -> dict[str, Any]:
+    lines = source.unreadable_lines
     return {
         "out": str(folder),
-        **asdict(report),
-        "unreadable": len(source.unreadable),
-        "unreadable_lines": [one.line for one in source.unreadable],
-        "template_check": str(page) if page else None,
+        **asdict(made.report),
+        "unreadable": len(lines),
+        "unreadable_lines": lines,
+        "against": [one.file for one in source.held],
+        "template_check": str(folder / CHECK_PAGE) if made.checked else None,
     }
 
 

@@ -1,23 +1,23 @@
 """A training set as a trainer's forward pass takes it: chat template applied, loss mask proved, samples packed into full rows.
 
-`pack_samples` writes a folder for `datasets.load_from_disk` with `pack.json` (what it is, how full, how to load it) and
-`dropped.jsonl` (each sample that was left out, and why) beside the rows. Nothing is truncated: a cut answer would teach a model to stop
-in the middle, so a sample longer than a row is dropped (`too_long`) and counted, or by choice split between its exchanges (see
-gen.templates.over_long). Same samples, options and tokenizer: same bytes.
+`pack_samples` writes a folder for `datasets.load_from_disk` with `pack.json` (what it is, how full, how to load it), `dropped.jsonl`
+(each sample that was left out, and why) and `template-check.html` (some of them read back, beside their source) beside the rows. Nothing
+is truncated: a cut answer would teach a model to stop in the middle, so a sample longer than a row is dropped (`too_long`) and counted, or
+by choice split between its exchanges (see gen.templates.over_long). A plain text is packed without a template and cut at token borders,
+all of it kept (see gen.templates.documents). Same samples, options and tokenizer: same bytes.
 """
 
 from __future__ import annotations
 
 import json
-import pickle
 import tempfile
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,72 +25,29 @@ from gen.conversation import Skipped
 from gen.errors import InputError
 from gen.files import write_jsonl, write_text
 from gen.packing import Rows, efficiency, lower_bound, pack_lengths
-from gen.templates.chat_template import Unfit
-from gen.templates.curriculum import Order, level, ordered
-from gen.templates.over_long import Part, parts_of
+from gen.templates.curriculum import Order, ordered
+from gen.templates.documents import Document
+from gen.templates.encoded_set import EncodedSet, OverLong
+from gen.templates.item_encoder import Item, ItemEncoder, open_encoder
+from gen.templates.pack_report import LOAD, PackReport
 from gen.templates.packed_set import COLUMNS, Layout, TokenFile, rows, write_set
-from gen.templates.templating import Encoded, SpecialTokens, Templating, TrainOn, open_templating
-from gen.types import Provenance, Sample
+from gen.templates.row_spool import LeftOut
+from gen.templates.sample_draw import Draw
+from gen.templates.template_check import Checked, check_page, read_back
+from gen.templates.templating import SpecialTokens, TrainOn
 from gen.whole_folder import replacing_folder
 
-OverLong = Literal["drop", "split"]
-_FOREIGN = 20  # kinds of foreign tokens counted; a text made to look like many is told by the first
-_DATASETS = "datasets.load_from_disk(FOLDER)"
-_LOAD: Mapping[Layout, Mapping[str, str]] = {
-    "packed": {
-        "datasets": _DATASETS,
-        "trl": "SFTConfig(padding_free=True, packing=False, max_length=None); packing=True would pack again and lose seq_lengths",
-        "transformers": "one row a batch: input_ids, labels, position_ids, no attention_mask, use_cache=False; else samples see each other",
-        "axolotl": "pack with layout 'examples' instead: Axolotl packs by itself",
-    },
-    "padded": {
-        "datasets": _DATASETS,
-        "attention_mask": "numbers the samples of a row from 1, padding is 0: build the block-diagonal mask from it, it is no plain mask",
-    },
-    "examples": {
-        "datasets": _DATASETS,
-        "axolotl": "datasets: [{path: FOLDER, type: }] and sample_packing: true; input_ids, attention_mask, labels are read as they are",
-        "trl": "SFTConfig(max_length=None); labels are kept as they are",
-    },
-}
+CHECK_PAGE = "template-check.html"
+SHOWN_ON_PAGE = 50
+MAX_CHECKED = 1000  # samples on one page: a browser shows them at once
 
 
 @dataclass(frozen=True, slots=True)
-class PackReport:
-    """What was packed. Efficiencies are shares of `rows` × `max_length` positions that hold a token, `unpacked` with one sample per
-    row; `lower_bound` is a number of rows that no packing can beat; `added_text` is what the template put before the
-    `added_text_samples` samples that bring no system message; `dropped` counts samples left out by reason; `foreign_tokens` counts the
-    samples whose text holds what looks like a control token and is none of this tokenizer, by that text: rendered for another model.
-    With `over_long: split`, `split_samples` longer than a row became `parts` that count as samples, and `dropped` counts what of them
-    fits no row. `order_unknown` samples do not say where they stand in the order."""
+class PackedSet:
+    """A set that was written, and the samples drawn from it, in the order they came."""
 
-    rows: int
-    samples: int
-    tokens: int
-    trained_tokens: int
-    efficiency: float
-    unpacked_efficiency: float
-    lower_bound: int
-    dropped: Mapping[str, int]
-    max_length: int
-    longest: int
-    seed: int
-    layout: Layout
-    train_on: TrainOn
-    special_tokens: SpecialTokens
-    tokenizer: str
-    tokenizer_sha256: str
-    template_sha256: str
-    template_date: str
-    added_text: str
-    added_text_samples: int
-    simulated_samples: int
-    foreign_tokens: Mapping[str, int] = field(default_factory=dict)
-    over_long: OverLong = "drop"
-    split_samples: int = 0
-    parts: int = 0
-    order: Order = "shuffle"
-    order_unknown: int = 0
+    report: PackReport
+    checked: tuple[Checked, ...]
 
 
 @dataclass(frozen=True)
@@ -122,39 +79,50 @@ class Packed:
     remember: bool = True
     over_long: OverLong = "drop"
     order: Order = "shuffle"
+    check: int = SHOWN_ON_PAGE
 
     def __post_init__(self) -> None:
         if self.max_length < 2:
             raise ValueError(f"max_length is {self.max_length}: a row must hold at least 2 tokens")
+        if not 0 <= self.check <= MAX_CHECKED:
+            raise ValueError(f"check is {self.check}: the page shows 0 to {MAX_CHECKED} samples")
 
-    def rows(self, items: Iterable[Sample]) -> Iterator[dict[str, Any] | Skipped]:
+    def rows(self, items: Iterable[Item]) -> Iterator[dict[str, Any] | Skipped]:
         """The packed rows, then what was left out."""
-        with tempfile.TemporaryDirectory() as folder:
-            packing = self._packing(items, Path(folder))
+        with self._packing(items) as packing:
             for row in packing.made():
                 yield {name: column.tolist() for name, column in zip(COLUMNS[self.layout], row, strict=True)}
-            yield from packing.dropped
+            yield from packing.encoded.left_out
 
-    def write(self, items: Iterable[Sample], out: Path) -> PackReport:
+    def write(self, items: Iterable[Item], out: Path) -> PackReport:
         """Write the set to the folder `out`, which appears at once and whole, in the place of an earlier pack.
 
         Raises InputError when no sample can be packed or `out` holds something else, StorageError when it cannot be written.
         """
+        return self.packed(items, out).report
+
+    def packed(self, items: Iterable[Item], out: Path) -> PackedSet:
+        """The same, with the samples that were drawn to be looked at, as they lie in the set."""
         _check_place(out)
-        with replacing_folder(out) as folder, tempfile.TemporaryDirectory(dir=folder.parent, prefix=".tokens-") as waiting:
-            packing = self._packing(items, Path(waiting))
-            if not packing.tokens.lengths:
-                raise InputError(_nothing(packing.dropped))
+        with replacing_folder(out) as folder, self._packing(items, folder.parent) as packing:
+            encoded = packing.encoded
+            if not encoded.tokens.lengths:
+                raise InputError(_nothing(encoded.left_out))
             report = packing.report()
             positions = report.rows * self.max_length if self.layout == "padded" else report.tokens
             write_set(folder, COLUMNS[self.layout], packing.made(), positions)
-            write_jsonl(folder / "dropped.jsonl", (asdict(item) for item in packing.dropped))
-            facts = {**asdict(report), "format": "sluice packed set 1", "load": _LOAD[self.layout]}
+            write_jsonl(folder / "dropped.jsonl", encoded.left_out.rows)
+            facts = {**asdict(report), "format": "sluice packed set 1", "load": LOAD[self.layout]}
             write_text(folder / "pack.json", json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-            return report
+            checked = read_back(folder, encoded.draw.drawn(), packing.assigned, packing.encoder.tokenizer)
+            if checked:
+                write_text(folder / CHECK_PAGE, check_page(checked, _page_title(report, sum(encoded.left_out.reasons.values()))))
+            return PackedSet(report, tuple(checked))
 
-    def _packing(self, items: Iterable[Sample], folder: Path) -> _Packing:
-        templating = open_templating(
+    @contextmanager
+    def _packing(self, items: Iterable[Item], beside: Path | None = None) -> Iterator[_Packing]:
+        """A pack under way whose tokens wait in a folder `beside` the set, gone at the end."""
+        encoder = open_encoder(
             self.tokenizer,
             chat_template=self.chat_template,
             train_on=self.train_on,
@@ -163,138 +131,109 @@ class Packed:
             options=self.template_options,
             remember=self.remember,
         )
-        return _Packing(self, templating, items, TokenFile(folder))
+        with tempfile.TemporaryDirectory(dir=beside, prefix=".tokens-") as waiting, closing(LeftOut()) as left_out:
+            yield _Packing(self, encoder, items, Path(waiting), left_out)
 
 
 @dataclass
 class _Packing:
-    """One pack under way: every sample encoded to disk or dropped, then assigned to a row."""
+    """One pack under way: every item encoded to disk or left out, then assigned to a row."""
 
     options: Packed
-    templating: Templating
-    items: Iterable[Sample]
-    tokens: TokenFile
-    dropped: list[Skipped] = field(default_factory=list)
-    without_system: int = 0
-    simulated: int = 0
-    foreign: Counter[str] = field(default_factory=Counter)
-    levels: list[float | None] = field(default_factory=list)
-    split_samples: int = 0
-    parts: int = 0
+    encoder: ItemEncoder
+    items: Iterable[Item]
+    folder: Path
+    left_out: LeftOut
+    encoded: EncodedSet = field(init=False)
     assigned: Rows = field(init=False)
 
     def __post_init__(self) -> None:
-        with _Waiting.open(self.tokens.folder) as waiting:
-            for sample, result in self.templating.encode(self.items):
-                over_long = None if isinstance(result, Unfit) else self._too_long(len(result.ids))
-                if over_long and self.options.over_long == "split":
-                    waiting.add(sample, level(sample, self.options.order))
-                else:
-                    self._add(sample, over_long or result, level(sample, self.options.order))
-            for sample, place in waiting.samples():
-                self._split(sample, place)
-        self.tokens.close()
-        self.assigned = ordered(self._assigned(), self.options.order, self.tokens.lengths, self.levels)
+        items, options, tokens = _with_a_template(self.items, self.encoder), self.options, TokenFile(self.folder)
+        self.encoded = EncodedSet(
+            self.encoder,
+            tokens,
+            self.left_out,
+            Draw(options.check, options.seed),
+            max_length=options.max_length,
+            over_long=options.over_long,
+            train_on=options.train_on,
+            order=options.order,
+        )
+        self.encoded.add(items)
+        self.assigned = ordered(self._assigned(), options.order, tokens.lengths, self.encoded.levels)
 
     def _assigned(self) -> Rows:
-        count = len(self.tokens.lengths)
+        lengths = self.encoded.tokens.lengths
         if self.options.layout == "examples":
-            return Rows(np.arange(count), np.arange(count + 1))
-        return pack_lengths(self.tokens.lengths, self.options.max_length, shuffle_seed=self.options.seed)
-
-    def _split(self, sample: Sample, place: float | None) -> None:
-        before = len(self.tokens.lengths)
-        for part in parts_of(sample, self._encoded, self.options.max_length, self.options.train_on):
-            if isinstance(part, Part):
-                self._add(part.sample, part.encoded, place)
-            else:
-                self.dropped.append(part)
-        made = len(self.tokens.lengths) - before
-        self.split_samples += made > 0
-        self.parts += made
-
-    def _encoded(self, sample: Sample) -> Encoded | Unfit:
-        return next(result for _, result in self.templating.encode([sample]))
-
-    def _add(self, sample: Sample, result: Encoded | Unfit, place: float | None) -> None:
-        if isinstance(result, Unfit):
-            self.dropped.append(Skipped(sample.id, result.reason, result.detail))
-            return
-        self.tokens.add(result.ids, result.trained)
-        if self.options.order in ("difficulty", "depth"):
-            self.levels.append(place)
-        self.without_system += sample.messages[0].role != "system"
-        self.simulated += sample.provenance.simulated
-        for text in sorted(self.templating.foreign_tokens(sample.messages)):
-            if text in self.foreign or len(self.foreign) < _FOREIGN:
-                self.foreign[text] += 1
-
-    def _too_long(self, length: int) -> Unfit | None:
-        longest = self.options.max_length
-        return Unfit("too_long", f"{length} tokens, a row holds {longest}") if length > longest else None
+            return Rows(np.arange(len(lengths)), np.arange(len(lengths) + 1))
+        return pack_lengths(lengths, self.options.max_length, shuffle_seed=self.options.seed)
 
     def made(self) -> Iterator[Any]:
-        return rows(self.tokens, self.assigned, self.options.layout, self.options.max_length, self.templating.tokenizer.pad_id)
+        return rows(self.encoded.tokens, self.assigned, self.options.layout, self.options.max_length, self.encoder.tokenizer.pad_id)
 
     def report(self) -> PackReport:
-        options, lengths = self.options, self.tokens.lengths
+        options, encoded, lengths = self.options, self.encoded, self.encoded.tokens.lengths
         total, limit = sum(lengths), options.max_length
         return PackReport(
             rows=len(self.assigned),
             samples=len(lengths),
             tokens=total,
-            trained_tokens=self.tokens.trained,
+            trained_tokens=encoded.tokens.trained,
             efficiency=round(efficiency(total, len(self.assigned), limit), 6),
             unpacked_efficiency=round(efficiency(total, len(lengths), limit), 6),
             lower_bound=lower_bound(lengths, limit),
-            dropped=dict(sorted(Counter(item.reason for item in self.dropped).items())),
+            dropped=dict(sorted(encoded.left_out.reasons.items())),
             max_length=limit,
             longest=max(lengths),
             seed=options.seed,
             layout=options.layout,
             train_on=options.train_on,
             special_tokens=options.special_tokens,
-            tokenizer=self.templating.tokenizer.name,
-            tokenizer_sha256=self.templating.tokenizer.fingerprint,
-            template_sha256=self.templating.template_fingerprint,
-            template_date=self.templating.template.today.isoformat(),
-            added_text=self.templating.added_text if self.without_system else "",
-            added_text_samples=self.without_system if self.templating.added_text else 0,
-            simulated_samples=self.simulated,
-            foreign_tokens=dict(sorted(self.foreign.items())),
+            tokenizer=self.encoder.tokenizer.name,
+            tokenizer_sha256=self.encoder.tokenizer.fingerprint,
+            simulated_samples=encoded.simulated,
+            foreign_tokens=dict(sorted(encoded.foreign.items())),
             over_long=options.over_long,
-            split_samples=self.split_samples,
-            parts=self.parts,
+            split_samples=encoded.split_samples,
+            parts=encoded.parts,
             order=options.order,
-            order_unknown=sum(place is None for place in self.levels),
+            order_unknown=sum(place is None for place in encoded.levels),
+            checked=len(encoded.draw.drawn()),
+            **(self._of_the_template() if encoded.conversations else {}),
+            **(self._of_documents() if encoded.documents else {}),
         )
 
+    def _of_the_template(self) -> dict[str, Any]:
+        templating, without_system = self.encoder.templating, self.encoded.without_system
+        return {
+            "template_sha256": templating.template_fingerprint,
+            "template_date": templating.template.today.isoformat(),
+            "added_text": templating.added_text if without_system else "",
+            "added_text_samples": without_system if templating.added_text else 0,
+        }
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """Samples that are to be split once all others are encoded, on disk meanwhile: there may be many, and they are long."""
+    def _of_documents(self) -> dict[str, Any]:
+        plans = self.encoder.documents
+        return {
+            "documents": self.encoded.documents,
+            "document_parts": self.encoded.document_parts,
+            "document_begin": plans.written(plans.begin),
+            "document_end": plans.written(plans.end),
+            "quoted_tokens": dict(sorted(self.encoded.quoted.items())),
+        }
 
-    file: BinaryIO
 
-    @classmethod
-    @contextmanager
-    def open(cls, folder: Path) -> Iterator[_Waiting]:
-        with (folder / "over-long").open("w+b") as file:
-            yield cls(file)
-
-    def add(self, sample: Sample, place: float | None) -> None:
-        pickle.dump((sample.id, sample.messages, sample.provenance.simulated, place), self.file)
-
-    def samples(self) -> Iterator[tuple[Sample, float | None]]:
-        end = self.file.tell()
-        self.file.seek(0)
-        while self.file.tell() < end:
-            name, messages, simulated, place = pickle.load(self.file)
-            yield Sample(name, messages, provenance=Provenance(simulated=simulated)), place
+def _with_a_template(items: Iterable[Item], encoder: ItemEncoder) -> Iterator[Item]:
+    """The items; where the first is no document, it is made sure that there is a template before anything is encoded."""
+    source = iter(items)
+    first = list(islice(source, 1))
+    if not first or not isinstance(first[0], Document):
+        _ = encoder.templating
+    return chain(first, source)
 
 
 def pack_samples(
-    samples: Iterable[Sample],
+    samples: Iterable[Item],
     *,
     tokenizer: str | Path,
     max_length: int,
@@ -309,11 +248,14 @@ def pack_samples(
     remember: bool = True,
     over_long: OverLong = "drop",
     order: Order = "shuffle",
+    check: int = SHOWN_ON_PAGE,
 ) -> PackReport:
-    """Template, mask and pack `samples` into rows of at most `max_length` tokens, written to the folder `out`.
+    """Template, mask and pack `samples` into rows of at most `max_length` tokens, written to the folder `out`. A Document among them is
+    packed without a template, every token trained, cut at token borders where it is longer than a row.
 
     The options are those of `open_templating`; `layout` is one of `COLUMNS`; `seed` shuffles the rows, `order` sorts
-    them after that; `over_long` says what becomes of a sample that is longer than a row.
+    them after that; `over_long` says what becomes of a sample that is longer than a row;
+    template-check.html shows `check` samples, drawn with the seed, as they were and as they lie in the set.
     Raises InputError for options, tokenizers, templates and samples that cannot be used, StorageError when `out` cannot be written.
     """
     try:
@@ -330,6 +272,7 @@ def pack_samples(
             remember=remember,
             over_long=over_long,
             order=order,
+            check=check,
         )
     except ValueError as error:
         raise InputError(str(error)) from error
@@ -341,11 +284,16 @@ def _check_place(out: Path) -> None:
         raise InputError(f"{out} exists and holds no packed set: choose another folder")
 
 
-def _nothing(dropped: list[Skipped]) -> str:
-    if not dropped:
+def _nothing(left_out: LeftOut) -> str:
+    if left_out.first is None:
         return "there is no sample to pack"
-    counted = ", ".join(f"{reason} {count}" for reason, count in Counter(item.reason for item in dropped).most_common())
-    return f"no sample can be packed: {counted}; the first, '{dropped[0].id}': {dropped[0].detail or dropped[0].reason}"
+    counted = ", ".join(f"{reason} {count}" for reason, count in left_out.reasons.most_common())
+    return f"no sample can be packed: {counted}; the first, '{left_out.first.id}': {left_out.first.detail or left_out.first.reason}"
+
+
+def _page_title(report: PackReport, left_out: int) -> str:
+    every = report.samples + left_out
+    return f"Template check: {report.checked:,} of {every:,} samples as {report.tokenizer} sees them"
 
 
 PLUGIN = Packed

@@ -9,6 +9,7 @@ for today's date would make another training set every day, so `strftime_now` an
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -25,6 +26,8 @@ from gen.types import Message
 
 FIXED_DATE = date(2024, 7, 26)  # what the Llama 3 templates print when nobody tells them a date
 NAMED = ("alpaca", "chatml", "llama3")  # shipped in data/chat_templates, for base models without a template
+
+SURROGATE = re.compile("[\ud800-\udfff]")  # half of a UTF-16 pair, which has no UTF-8 form
 
 # What a sandboxed template can raise on a conversation that it was not written for.
 _REFUSALS = (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RecursionError)

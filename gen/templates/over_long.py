@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from gen.conversation import Skipped
 from gen.templates.chat_template import Unfit
-from gen.templates.templating import Encoded, TrainOn
+from gen.templates.plan_encoder import Encoded
+from gen.templates.templating import TrainOn
 from gen.types import Message, Sample
 
 Encode = Callable[[Sample], Encoded | Unfit]

@@ -12,64 +12,36 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Literal
 
 from gen.errors import InputError
-from gen.templates.chat_template import NAMED, ChatTemplate, Unfit, named_template
+from gen.templates.chat_template import NAMED, SURROGATE, ChatTemplate, Unfit, named_template
 from gen.templates.loss_mask import Rendered, Shape, Turn, TurnFinder, shape_of
 from gen.templates.piece_encoder import PieceEncoder
-from gen.templates.piece_plan import Form, Plan, Ready, form_of, ready
-from gen.templates.token_texts import TokenTexts, token_texts
-from gen.templates.tokenizer import ChatTokenizer, Piece, Special, load_tokenizer
+from gen.templates.piece_plan import Form, Plan, form_of
+from gen.templates.plan_encoder import Encoded, PlanEncoder
+from gen.templates.token_texts import TokenTexts, control_like, token_texts
+from gen.templates.tokenizer import ChatTokenizer, Special, load_tokenizer
 from gen.types import EMPTY, Message, Sample
 
 TrainOn = Literal["all", "last"]
 SpecialTokens = Literal["as_text", "refuse"]
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_CONTROL_LIKE = re.compile(r"<\|[^|<>\s]{1,60}\|>")  # what looks like a control token in ChatML, Llama 3, Phi
 _PLAIN_MARKER = re.compile(r"<\|[^|<>\s]{1,60}\|>|\[/?[A-Z_]{2,40}\]|### [A-Z][a-z]{1,20}:")  # roles written as plain text
 _BLOCK_TAG = re.compile(r"</?(?:think|tool|reason|answer|scratch)\w{0,20}")  # added tokens that a message may well hold
-_KEPT_PIECES = 8192  # encoded headers and system prompts remembered, of at most _KEPT_CHARS each
-_KEPT_CHARS = 4000
+_KEPT_LITERALS = 8192
 _KEPT_FORMS = 4096
 _NO_WEIGHT = "no assistant message with text and a weight above 0"
 _NO_REASONING = "the template takes the reasoning out of an earlier answer, which would be learnt without: train on the last answer only"
-_ITS_OWN_TOKEN = "the tokenizer makes a control token of a message's text even where that is switched off"
-_SAMPLES, _CHARACTERS = 256, 1 << 21  # encoded at once: enough to keep every core busy, and no more than memory takes
 
 _USER, _ASSISTANT, _SYSTEM = Message("user", "Question"), Message("assistant", "Answer"), Message("system", "Instruction")
 _SHAPES = ((_USER, _ASSISTANT), (_USER, _ASSISTANT, _USER, _ASSISTANT), (_SYSTEM, _USER, _ASSISTANT))
 
 Items = tuple[str | Special, ...]  # a literal of the template: text and control tokens
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """A sample as a trainer sees it: `ids` (int32) and, of the same length, which of them are trained (bool)."""
-
-    ids: NDArray[np.int32]
-    trained: NDArray[np.bool_]
-
-
-class _Batch(NamedTuple):
-    """Samples under way: their plans, the pieces that are new, those of them worth remembering, and the ids to come."""
-
-    samples: list[Sample]
-    plans: list[Plan | Unfit]
-    new: list[Piece]
-    repeated: list[Piece]
-    coming: Future[list[bytes | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +54,13 @@ class Templating:
     train_on: TrainOn
     special_tokens: SpecialTokens
     added_text: str
+    encoder: PlanEncoder = field(repr=False, compare=False)
     _finder: TurnFinder = field(repr=False, compare=False)
     _control: TokenTexts = field(repr=False, compare=False)
     _plain_markers: tuple[str, ...] = field(repr=False, compare=False)
     _turn_ends: frozenset[str] = field(repr=False, compare=False)
-    _encoder: PieceEncoder = field(repr=False, compare=False)
     _literals: dict[str, Items] = field(default_factory=dict, repr=False, compare=False)
     _forms: dict[Shape, Form | Unfit | None] = field(default_factory=dict, repr=False, compare=False)
-    _known: dict[Piece, bytes | None] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def template_fingerprint(self) -> str:
@@ -109,35 +80,15 @@ class Templating:
 
     def foreign_tokens(self, messages: Sequence[Message]) -> set[str]:
         """What looks like a control token in these messages and is none of this tokenizer: text that was rendered for another model."""
-        found = {text for message in messages if "<|" in message.content for text in _CONTROL_LIKE.findall(message.content)}
-        return found.difference(self.tokenizer.specials)
+        return {text for message in messages for text in control_like(message.content)}.difference(self.tokenizer.specials)
 
     def encode(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, Encoded | Unfit]]:
-        """Each sample with what became of it, in order, any number of them. Works in batches, and plans the next one while this one is
-        encoded: encoding runs outside Python, on every core."""
-        source = iter(samples)
-        waiting: _Batch | None = None
-        with ThreadPoolExecutor(1) as encoder:
-            while waiting or (waiting := self._batch(source, encoder)):
-                following = self._batch(source, encoder)
-                yield from self._finished(waiting)
-                waiting = following
+        """Each sample with what became of it, in order, any number of them, in batches."""
+        return self.encoder.encode(samples, self.plan, characters)
 
-    def _batch(self, source: Iterator[Sample], encoder: ThreadPoolExecutor) -> _Batch | None:
-        samples = list(_some(source))
-        if not samples:
-            return None
-        plans = [_unfit(sample) or self._plan(sample.messages) for sample in samples]
-        uses = Counter([part[0] for plan in plans if isinstance(plan, Plan) for part in plan.parts if not isinstance(part, Ready)])
-        new = [piece for piece in uses if piece not in self._known]
-        repeated = [piece for piece in new if uses[piece] > 1 and len(piece.text) <= _KEPT_CHARS]
-        return _Batch(samples, plans, new, repeated, encoder.submit(self._encoder.encode, new))
-
-    def _finished(self, batch: _Batch) -> Iterator[tuple[Sample, Encoded | Unfit]]:
-        ids = dict(zip(batch.new, batch.coming.result(), strict=True))
-        self._known.update((piece, ids[piece]) for piece in batch.repeated[: _KEPT_PIECES - len(self._known)])
-        for sample, plan in zip(batch.samples, batch.plans, strict=True):
-            yield sample, plan if isinstance(plan, Unfit) else _joined(plan, ids, self._known)
+    def plan(self, sample: Sample) -> Plan | Unfit:
+        """What a sample's ids are made of."""
+        return _unfit(sample) or self._plan(sample.messages)
 
     def rendered(self, messages: Sequence[Message]) -> Rendered | Unfit:
         """The text that a conversation becomes, and its turns in it."""
@@ -147,7 +98,7 @@ class Templating:
     def _text(self, messages: Sequence[Message]) -> str | Unfit:
         if not messages:
             return Unfit("no_messages")
-        if any(not message.content.isascii() and _SURROGATE.search(message.content) for message in messages):
+        if any(not message.content.isascii() and SURROGATE.search(message.content) for message in messages):
             return Unfit("lone_surrogate", "a message holds half of a UTF-16 pair, which has no UTF-8 form")
         return self.template.render(messages)
 
@@ -220,7 +171,7 @@ class Templating:
 
     def _items(self, literal: str) -> Items:
         if literal not in self._literals:
-            if len(self._literals) >= _KEPT_PIECES:
+            if len(self._literals) >= _KEPT_LITERALS:
                 self._literals.clear()
             self._literals[literal] = _split(literal, self._control, self.tokenizer)
         return self._literals[literal]
@@ -252,18 +203,13 @@ def _unfit(sample: Sample) -> Unfit | None:
     return None
 
 
-def _some(source: Iterator[Sample]) -> Iterator[Sample]:
-    """The next samples, as many as are worth encoding at once."""
-    characters = 0
-    for sample in islice(source, _SAMPLES):
-        yield sample
-        characters += sum(len(message.content) for message in sample.messages)
-        if characters >= _CHARACTERS:
-            return
+def characters(sample: Sample) -> int:
+    """How much text a sample holds."""
+    return sum(len(message.content) for message in sample.messages)
 
 
 def open_templating(
-    tokenizer: str | Path,
+    tokenizer: str | Path | ChatTokenizer,
     *,
     chat_template: str | Path | None = None,
     train_on: TrainOn = "all",
@@ -274,14 +220,14 @@ def open_templating(
 ) -> Templating:
     """Load a tokenizer and choose its template.
 
-    `tokenizer` is a folder or a name on the Hub; `chat_template` one of `chat_template.NAMED` or a Jinja file, for models that
-    have none; `special_tokens` says what becomes of a sample whose text holds a control token: encoded `as_text`, or dropped
+    `tokenizer` is a folder, a name on the Hub or one that is loaded; `chat_template` one of `chat_template.NAMED` or a Jinja file, for
+    models that have none; `special_tokens` says what becomes of a sample whose text holds a control token: encoded `as_text`, or dropped
     (`refuse`); `day` is the date for templates that ask; `options` are further variables such as `enable_thinking`; `remember` is False
     to have the tokenizer encode every text itself, with the same result.
 
     Raises InputError for a tokenizer or template that cannot be used, naming what would be right.
     """
-    loaded = load_tokenizer(tokenizer)
+    loaded = tokenizer if isinstance(tokenizer, ChatTokenizer) else load_tokenizer(tokenizer)
     source, name = _source(loaded, chat_template)
     template = ChatTemplate(source, {**loaded.variables, **options}, day, name)
     finder = TurnFinder(template)
@@ -289,7 +235,7 @@ def open_templating(
     if not any(literals):
         raise InputError(f"the {name} renders no conversation of a user and an assistant: {_words(template.render(_SHAPES[0]))}")
     written = "".join(literal for shape in literals for literal in shape)
-    missing = sorted(set(_CONTROL_LIKE.findall(written)) - set(loaded.specials))
+    missing = sorted(control_like(written) - set(loaded.specials))
     if missing and chat_template is not None:
         raise InputError(_without_tokens(missing, loaded, name))
     loaded = loaded.with_control(
@@ -306,11 +252,11 @@ def open_templating(
         train_on,
         special_tokens,
         _added_text(split[1]),
+        PlanEncoder(PieceEncoder(loaded, remember)),
         finder,
         control,
         tuple(sorted(plain)),
         _turn_ends(split, loaded.variables),
-        PieceEncoder(loaded, remember),
     )
     if missing and templating.never_ends_a_turn:  # its own template, written for another tokenizer; Zephyr's roles are plain text rightly
         raise InputError(_without_tokens(missing, loaded, name))
@@ -374,20 +320,3 @@ def _added_text(literals: Sequence[Items]) -> str:
 
 def _words(rendered: str | Unfit) -> str:
     return rendered.detail if isinstance(rendered, Unfit) else "it leaves out their texts"
-
-
-def _joined(plan: Plan, fresh: Mapping[Piece, bytes | None], known: Mapping[Piece, bytes | None]) -> Encoded | Unfit:
-    numbers: list[bytes] = []
-    trained: list[bytes] = []
-    for part in plan.parts:
-        if not isinstance(part, Ready):
-            piece, flag = part
-            found = fresh[piece] if piece in fresh else known[piece]
-            if found is None:
-                return Unfit("boundary_merges", "the tokenizer makes one token of a header's end and an answer's beginning")
-            if plan.quoted and not plan.quoted.isdisjoint(memoryview(found).cast("i")):
-                return Unfit("special_token_in_text", _ITS_OWN_TOKEN)
-            part = ready(found, flag)
-        numbers.append(part.ids)
-        trained.append(part.trained)
-    return Encoded(np.frombuffer(b"".join(numbers), np.int32), np.frombuffer(b"".join(trained), np.bool_))

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import takewhile
 
+_CONTROL_LIKE = re.compile(r"<\|[^|<>\s]{1,60}\|>")  # in ChatML, Llama 3, Phi
+
 
 @dataclass(frozen=True, slots=True)
 class TokenTexts:
@@ -33,3 +35,12 @@ def token_texts(texts: Iterable[str]) -> TokenTexts:
     longest_first = sorted(filter(None, texts), key=len, reverse=True)
     begin = "".join(letters[0] for letters in takewhile(lambda letters: len(set(letters)) == 1, zip(*longest_first, strict=False)))
     return TokenTexts(re.compile("|".join(map(re.escape, longest_first)) or r"(?!)"), begin)
+
+
+def control_like(text: str) -> set[str]:
+    """What in `text` looks like a control token of some model.
+
+    >>> control_like("a <|im_end|> and <| no |>")
+    {'<|im_end|>'}
+    """
+    return set(_CONTROL_LIKE.findall(text)) if "<|" in text else set()

@@ -90,6 +90,13 @@ class ChatTokenizer:
         """The text of `ids`, control tokens included."""
         return str(self._backend.decode(list(ids), skip_special_tokens=False))
 
+    def around_text(self) -> tuple[list[int], list[int]]:
+        """The ids that the tokenizer by itself puts before a text and after it (BOS, EOS); empty lists where it puts none."""
+        bare, whole = (self._backend.encode("Hello", add_special_tokens=given).ids for given in (False, True))
+        edges = range(len(whole) - len(bare) + 1)
+        start = next((at for at in edges if whole[at : at + len(bare)] == bare), None)
+        return ([], []) if start is None else (whole[:start], whole[start + len(bare) :])
+
     def with_control(self, texts: Iterable[str]) -> ChatTokenizer:
         """The same tokenizer with these added tokens taken for control tokens too: a template writes them, a message must not."""
         chosen = {text: self.specials[text]._replace(control=True) for text in texts}

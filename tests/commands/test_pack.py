@@ -113,8 +113,28 @@ def test_a_page_shows_samples_beside_what_becomes_of_them(small_run: Path, capsy
     made = pack(capsys, small_run, "--tokenizer", "shipped", "--check", 5)
     page = (small_run / "packed" / "template-check.html").read_text(encoding="utf-8")
     assert made["template_check"] == str(small_run / "packed" / "template-check.html")
-    assert page.count("<section>") == 5
+    assert page.count("<section>") == made["checked"] == 5
     assert len(datasets.load_from_disk(str(small_run / "packed"))) == made["rows"]
+
+
+def test_fifty_samples_are_on_the_page_unless_it_is_turned_off(tmp_path: Path, capsys: Captured) -> None:
+    file = dataset(tmp_path / "d.jsonl", *({"prompt": f"Why {place}?", "completion": "Because."} for place in range(60)))
+    page = tmp_path / "d-packed" / "template-check.html"
+    pack(capsys, file, "--tokenizer", "shipped")
+    text = page.read_text(encoding="utf-8")
+    assert text.count("<section>") == 50
+    assert "Template check: 50 of 60 samples as tokenizer sees them" in text
+    assert pack(capsys, file, "--tokenizer", "shipped", "--check", 0)["template_check"] is None
+    assert not page.exists()
+
+
+def test_the_terminal_shows_as_many_samples_as_asked_for(tmp_path: Path, capsys: Captured) -> None:
+    file = dataset(tmp_path / "d.jsonl", *({"prompt": f"Why {place}?", "completion": "Because."} for place in range(60)))
+    for given, count in ((["--show", "7"], 7), ([], 3), (["--show", "0"], 0), (["--check", "2", "--show", "9"], 2)):
+        assert call(["pack", str(file), "--tokenizer", "shipped", *given]) == 0
+        shown = capsys.readouterr().out
+        assert shown.count("\n--- line ") == shown.count("what the model reads\n") == count
+        assert ("as they lie in the set: {+trained on+}, [control token]" in shown) == (count > 0)
 
 
 def test_a_file_of_any_shape_is_packed_and_unreadable_lines_are_named(tmp_path: Path, capsys: Captured) -> None:
@@ -123,15 +143,81 @@ def test_a_file_of_any_shape_is_packed_and_unreadable_lines_are_named(tmp_path: 
         {"instruction": "Add", "input": "2 + 2", "output": "It is 4."},
         "{broken",
         {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}], "simulated": True},
-        {"text": "no shape"},
+        {"prompt": "Why?", "completion": "No.", "label": False},
         {"prompt": "Why?", "completion": "Because."},
     )
     assert call(["pack", str(file), "--tokenizer", "shipped"]) == 1
-    assert "2 unreadable lines: 2 (invalid_json), 4 (no_turns); all of them in" in capsys.readouterr().out
+    assert "2 unreadable lines: 2 (invalid_json), 4 (undesired); all of them in" in capsys.readouterr().out
     out = tmp_path / "mixed-packed"
-    assert [(line["line"], line["reason"]) for line in lines(out / "unreadable.jsonl")] == [(2, "invalid_json"), (4, "no_turns")]
+    assert [(line["line"], line["reason"]) for line in lines(out / "unreadable.jsonl")] == [(2, "invalid_json"), (4, "undesired")]
     facts = json.loads((out / "pack.json").read_text(encoding="utf-8"))
     assert (facts["samples"], facts["simulated_samples"]) == (3, 1)
+
+
+def test_plain_texts_are_packed_as_documents_and_a_mixed_file_says_so(tmp_path: Path, capsys: Captured) -> None:
+    texts = [{"text": "It rained for three days. " * 40}, {"text": "The river came.", "simulated": True}]
+    only = dataset(tmp_path / "texts.jsonl", *texts)
+    assert call(["pack", str(only), "--tokenizer", "shipped", "--max-length", "64"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(
+        r"documents   2 plain texts in \d+ parts, without a template, every token trained on; each ends with <\|im_end\|>", shown
+    )
+    assert "mixes conversations" not in shown
+    mixed = dataset(tmp_path / "mixed.jsonl", *texts, {"prompt": "Why?", "completion": "Because."})
+    assert call(["pack", str(mixed), "--tokenizer", "shipped"]) == 0
+    assert "the file mixes conversations and plain texts: each is packed as what it is" in capsys.readouterr().out
+    facts = json.loads((tmp_path / "mixed-packed" / "pack.json").read_text(encoding="utf-8"))
+    assert (facts["samples"], facts["documents"], facts["document_parts"], facts["simulated_samples"]) == (3, 2, 2, 1)
+
+
+def test_control_tokens_in_texts_are_told_with_their_counts(tmp_path: Path, capsys: Captured) -> None:
+    chats = [{"prompt": f"<|eot_id|> {place}?", "completion": "Yes <|end|>" if place else "Yes"} for place in range(3)]
+    file = dataset(tmp_path / "d.jsonl", *chats, {"text": "<|im_start|>user"})
+    assert call(["pack", str(file), "--tokenizer", "shipped"]) == 0
+    shown = capsys.readouterr().out
+    assert "text that is a control token of other models, and none of this one: <|eot_id|> in 3 samples, <|end|> in 2 samples" in shown
+    assert "plain texts hold control tokens, which stay text: <|im_start|> in 1 sample" in shown
+
+
+def test_encoding_without_a_memory_gives_the_same_set(tmp_path: Path, capsys: Captured) -> None:
+    file = dataset(tmp_path / "d.jsonl", *({"prompt": f"Why {place}?", "completion": "It's so."} for place in range(500)))
+    pack(capsys, file, "--tokenizer", "shipped", "--out", tmp_path / "one")
+    pack(capsys, file, "--tokenizer", "shipped", "--no-remember", "--out", tmp_path / "two")
+    assert everything(tmp_path / "one") == everything(tmp_path / "two")
+
+
+def against(run: Path, file: Path) -> None:
+    """Have the run's recipe name a file that training must not touch."""
+    ledger = Ledger(run / "run.db")
+    ledger.set_fact("recipe", (run.parent / "recipe.yaml").read_text(encoding="utf-8") + f"export:\n  against: {file}\n")
+    ledger.close()
+
+
+def test_a_run_is_not_packed_when_training_touches_a_file_of_its_recipe(small_run: Path, tmp_path: Path, capsys: Captured) -> None:
+    (first, *_) = lines(small_run / "sft" / "train.jsonl")
+    mine = dataset(tmp_path / "mine.jsonl", first)
+    against(small_run, mine)
+    assert call(["pack", str(small_run), "--tokenizer", "shipped"]) == 1
+    error = capsys.readouterr().err
+    assert "mine.jsonl: 1 prompt of the training data is nearly in it (mine.jsonl:1 is nearly " in error
+    assert not (small_run / "packed").exists()
+    other = dataset(tmp_path / "other.jsonl", {"prompt": "How do whales sleep under the polar ice?", "completion": "Half awake."})
+    assert pack(capsys, small_run, "--tokenizer", "shipped", "--against", other)["against"] == ["other.jsonl"]
+    assert pack(capsys, small_run, "--tokenizer", "shipped", "--split", "test", "--out", tmp_path / "test")["against"] == []
+
+
+def test_a_file_to_check_against_that_is_not_there_is_named(small_run: Path, capsys: Captured) -> None:
+    against(small_run, Path("beside.jsonl"))
+    error = refusal(capsys, "pack", small_run, "--tokenizer", "shipped")
+    assert "beside.jsonl" in error
+    assert "if it lies elsewhere, name it with --against" in error
+
+
+def test_a_file_is_not_packed_when_it_touches_another(tmp_path: Path, capsys: Captured) -> None:
+    file = dataset(tmp_path / "d.jsonl", {"prompt": "How do whales sleep under the polar ice?", "completion": "Half awake."})
+    assert call(["pack", str(file), "--tokenizer", "shipped", "--against", str(file)]) == 1
+    assert "d.jsonl:1 is nearly d.jsonl:1" in capsys.readouterr().err
+    assert not (tmp_path / "d-packed").exists()
 
 
 def test_a_compressed_file_is_read_and_its_set_lies_beside_it(tmp_path: Path, capsys: Captured) -> None:
@@ -250,6 +336,7 @@ def test_a_recipe_packs_its_training_split_and_says_so_without_a_path(small_run:
     recipe = with_pack(small_run, f"tokenizer: {small_run.parent / 'my-model'}")
     assert call(["export", str(small_run), "--recipe", str(recipe)]) == 0
     assert f"packed: {trained(small_run)} samples in" in capsys.readouterr().out
+    assert (small_run / "packed" / "template-check.html").read_text(encoding="utf-8").count("<section>") == trained(small_run)
     assert sum(len(row["seq_lengths"]) for row in datasets.load_from_disk(str(small_run / "packed"))) == trained(small_run)
     for name in ("README.md", "quality-report.md", "data-card.md", "report.html", "packed/pack.json"):
         text = (small_run / name).read_text(encoding="utf-8")
@@ -282,6 +369,7 @@ def test_where_nothing_can_be_packed_the_papers_are_written_all_the_same(small_r
         pytest.param("tokenizer: ./none", "export.pack.tokenizer: tokenizer './none': no such folder", id="tokenizer"),
         pytest.param("chat_template: none.jinja", "export.pack.chat_template: no chat template", id="template"),
         pytest.param("max_length: 1", "max_length is 1: a row must hold at least 2 tokens", id="bound"),
+        pytest.param("check: 5000", "check is 5000: the page shows 0 to 1000 samples", id="page"),
     ],
 )
 def test_check_finds_a_packing_that_cannot_work_and_names_its_line(options: str, message: str, small_run: Path, capsys: Captured) -> None:
@@ -289,7 +377,7 @@ def test_check_finds_a_packing_that_cannot_work_and_names_its_line(options: str,
     error = refusal(capsys, "check", recipe, "--no-prompts")
     place = recipe.read_text(encoding="utf-8").splitlines().index(f"    {options}") + 1
     assert message in error
-    assert f"packing.yaml:{place - (options == 'max_length: 1')}: " in error
+    assert f"packing.yaml:{place - (options in ('max_length: 1', 'check: 5000'))}: " in error
 
 
 def test_files_beside_the_recipe_are_found_from_there_only(small_run: Path, capsys: Captured) -> None:

@@ -19,7 +19,8 @@ from gen.containers import write_rows
 from gen.containers.columns import UsedColumns
 from gen.record import Export
 from gen.resources import resource
-from gen.templates.templating import Encoded, open_templating
+from gen.templates.plan_encoder import Encoded
+from gen.templates.templating import open_templating
 from gen.trainers import axolotl, llama_factory
 from gen.trainers.setup import Setup
 from gen.types import Message, Preference, Sample

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from gen.conversation import Skipped
 from gen.resources import resource
 from gen.templates.over_long import Part, parts_of
-from gen.templates.templating import Encoded, Templating, TrainOn, open_templating
+from gen.templates.plan_encoder import Encoded
+from gen.templates.templating import Templating, TrainOn, open_templating
 from gen.types import Message, Sample
 
 TOKENIZER = resource("data", "tokenizer")

@@ -24,7 +24,8 @@ from gen.resources import resource
 from gen.templates.chat_template import Unfit
 from gen.templates.loss_mask import Rendered
 from gen.templates.piece_plan import Plan, Ready, ready
-from gen.templates.templating import Encoded, Templating, open_templating
+from gen.templates.plan_encoder import Encoded
+from gen.templates.templating import Templating, open_templating
 from gen.types import Message, Sample, ToolCall
 
 TEMPLATES = Path(__file__).parent

@@ -22,7 +22,8 @@ from gen.exporters.packed import pack_samples  # noqa: E402
 from gen.exporters.preference import Preferences  # noqa: E402
 from gen.exporters.prompt_completion import PromptCompletion  # noqa: E402
 from gen.resources import resource  # noqa: E402
-from gen.templates.templating import Encoded, open_templating  # noqa: E402
+from gen.templates.plan_encoder import Encoded  # noqa: E402
+from gen.templates.templating import open_templating  # noqa: E402
 from gen.types import Message, Preference, Sample  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("default")  # the trainers' own
