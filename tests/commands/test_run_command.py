@@ -66,7 +66,7 @@ def test_falling_short_is_status_1_and_says_why(tmp_path: Path, capsys: pytest.C
 
 
 def test_the_only_sequence_that_falls_short_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = recipe_in(tmp_path, **{"{per_topic: 3}": "{per_topic: 3}\ngates: [{name: length, min_words: 5000}]\nattempts: 1"})
+    file = recipe_in(tmp_path, **{"{per_topic: 3}": "{per_topic: 3}\ngates: [{name: length, min_words: 3000}]\nattempts: 1"})
     assert call(["run", str(file), "-q", "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "c.db")]) == 1
     assert "topic 'GDPR data retention': 0 of the last 60 candidates accepted; most often length/too_short (" in capsys.readouterr().out
 
