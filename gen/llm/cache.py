@@ -95,7 +95,7 @@ class Cache:
     def _write_groups(self) -> None:
         """Take what has gathered, commit it as one, wake its waiters; until None comes."""
         connection: sqlite3.Connection | None = None
-        more = True
+        more, told = True, ""
         while more:
             group: list[_Write] = []
             more = _gather(self._writes, group)
@@ -107,9 +107,12 @@ class Cache:
             except sqlite3.Error as error:
                 failure = storage_error(self.path, error)
                 _wake(group, failure)
-                log.warning("%s", failure)
+                if told != str(failure):  # once, not for every group that comes home to a full disk
+                    log.warning("%s", failure)
+                told = str(failure)
             else:
                 _wake(group, stored)
+                told = ""
         if connection is not None:
             connection.close()
 

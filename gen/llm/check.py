@@ -21,6 +21,7 @@ from gen.recipe import BudgetLine, ModelLine
 from gen.simulator import options as simulator_options
 from gen.types import Json, canonical_json
 
+KEY_REASONS = frozenset({"invalid_key", "forbidden"})  # of a ServiceStopped: whoever reads it wants to know which key it was
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 # What Sluice itself sets in a body: in `extra_body` they would change what is reserved, cached or read.
 _OWN_FIELDS = frozenset(
@@ -31,13 +32,24 @@ _OWN_FIELDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A checked model line and what follows from it; `limits_key` tells which lines share rate limits and one admission queue."""
+    """A checked model line and what follows from it; `limits_key` tells which lines share rate limits and one admission queue.
+    `key_variable` is the environment variable that the key comes from, empty where none is sent, None where that is not known."""
 
     name: str
     line: ModelLine
     endpoint: Endpoint
     identity: Json
     price: Price | None
+    key_variable: str | None = None
+
+    @property
+    def key_hint(self) -> str:
+        """What a message about a refused key ends with: whose key it was."""
+        if self.key_variable is None:
+            return ""
+        if self.key_variable:
+            return f" (model '{self.name}', the key in {self.key_variable})"
+        return f" (model '{self.name}' was asked without a key: name the variable that holds it with `api_key_env`)"
 
     @property
     def limits_key(self) -> tuple[Endpoint, str]:
@@ -100,7 +112,8 @@ def _route(name: str, line: ModelLine, environ: Mapping[str, str]) -> Route:
         if capabilities.answers in ("lookup", "likelihoods") and not is_private_or_safe(base_url):
             raise RecipeError("write it with https: http goes to this machine alone", key=f"models.{name}.base_url")
         endpoint = Endpoint(line.provider, base_url, _api_key(name, line, capabilities, base_url, environ))
-    return Route(name, line, endpoint, line_identity(line), price_of(line))
+    variable = _key_variable(line, capabilities, endpoint.base_url) or ""
+    return Route(name, line, endpoint, line_identity(line), price_of(line), variable)
 
 
 def _check_sampling(name: str, line: ModelLine) -> None:
@@ -157,9 +170,8 @@ def _base_url(name: str, line: ModelLine, capabilities: Capabilities) -> str:
 
 
 def _api_key(name: str, line: ModelLine, capabilities: Capabilities, base_url: str, environ: Mapping[str, str]) -> str:
-    """The key from the environment. The vendor's own variable is only ever sent to the vendor: another server's needs `api_key_env`."""
-    own_cloud = base_url == capabilities.base_url
-    variable = line.api_key_env or (capabilities.api_key_env if own_cloud else None)
+    """The key from the environment."""
+    variable = _key_variable(line, capabilities, base_url)
     if variable is None:
         return ""
     if not _VARIABLE.fullmatch(variable):  # perhaps a key itself, so it is not shown
@@ -173,3 +185,8 @@ def _api_key(name: str, line: ModelLine, capabilities: Capabilities, base_url: s
     if not key.isascii() or not key.isprintable() or " " in key:
         raise RecipeError(f"the environment variable {variable} holds characters that no key has", key=f"models.{name}.api_key_env")
     return key
+
+
+def _key_variable(line: ModelLine, capabilities: Capabilities, base_url: str) -> str | None:
+    """The variable of the key. The vendor's own is only ever sent to the vendor: another server's needs `api_key_env`."""
+    return line.api_key_env or (capabilities.api_key_env if base_url == capabilities.base_url else None)

@@ -22,7 +22,7 @@ from gen.llm import call_log
 from gen.llm.budget import Amount, Budget, prompt_bytes, spent_on, worst_case
 from gen.llm.cache import Cache
 from gen.llm.capabilities import sampling
-from gen.llm.check import Route
+from gen.llm.check import KEY_REASONS, Route
 from gen.llm.clock import Clock
 from gen.llm.embedding import one_by_one
 from gen.llm.forecast import Forecast
@@ -313,6 +313,8 @@ class Flights:
                     f"(model '{model.route.name}'): {error}; run again to go on",
                     reason="service_unreachable",
                 )
+        if isinstance(error, ServiceStopped) and error.reason in KEY_REASONS and self._stopped is None:
+            error = ServiceStopped(f"{error}{flight.model.route.key_hint}", reason=error.reason, status=error.status)
         if isinstance(error, ServiceStopped) and not isinstance(error, BudgetReached):
             self._trip(error)
         return error

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gen.errors import ProviderError, RecipeError
-from gen.llm.check import check_models
+from gen.llm.check import KEY_REASONS, check_models
 from gen.llm.clock import Clock
 from gen.llm.limits import Limit, limits
 from gen.llm.prices import price_of
@@ -70,7 +70,8 @@ async def ping(name: str, line: ModelLine, *, raw: bool = False, clock: Clock = 
         return Pong(name, error=f"{line.provider} did not answer within {longest:g} s", reason="timeout", price=_price(line))
     except ProviderError as error:
         known = tuple(limits(told, clock.wall()))
-        return Pong(name, error=" ".join(str(error).split()), reason=error.reason, price=_price(line), limits=known)
+        hint = route.key_hint if error.reason in KEY_REASONS else ""
+        return Pong(name, error=" ".join(f"{error}{hint}".split()), reason=error.reason, price=_price(line), limits=known)
     finally:
         await provider.close()
     return Pong(

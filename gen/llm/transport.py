@@ -64,12 +64,14 @@ class DirectClient(httpx2.AsyncClient):
 
 
 def proxy_of(base_url: str) -> str | None:
-    """The proxy that the environment names for `base_url`'s host, None where there is none or the host is excepted."""
+    """The proxy that the environment names for `base_url`'s host, None where there is none or the host is excepted. One without a scheme
+    is an HTTP proxy, as curl has it."""
     parts = urlsplit(base_url)
     if urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
     proxies = urllib.request.getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
+    found = proxies.get(parts.scheme) or proxies.get("all")
+    return found if not found or "://" in found else f"http://{found}"
 
 
 @lru_cache(maxsize=64)

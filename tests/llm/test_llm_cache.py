@@ -154,7 +154,7 @@ def test_a_folder_is_no_cache(tmp_path: Path) -> None:
         Cache(tmp_path)
 
 
-async def test_a_full_disk_is_told_and_what_was_committed_stays(tmp_path: Path) -> None:
+async def test_a_full_disk_is_told_once_and_what_was_committed_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "cache.db"
     cache = Cache(path)
     await put(cache, "kept")
@@ -175,6 +175,9 @@ async def test_a_full_disk_is_told_and_what_was_committed_stays(tmp_path: Path) 
         writer = Cache(path)
         with pytest.raises(StorageError, match="the disk is full"):
             await put(writer, "big", Response(text="x" * 200_000))
+        with pytest.raises(StorageError, match="the disk is full"):
+            await put(writer, "big", Response(text="x" * 200_000))
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
         assert writer.get("kept") is not None
         await writer.close()
 

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+import respx
 
 from gen.errors import BudgetReached, RateLimited, RecipeError, RequestRejected, ServiceStopped, Unavailable
 from gen.llm.cache import Cache
@@ -201,6 +203,26 @@ async def test_an_invalid_key_stops_every_call_with_the_same_error(line: Line, a
             await model.generate(ask("later"))
     assert {(type(error), str(error)) for error in errors} == {(ServiceStopped, "openai answered 401: no")}
     assert len(provider.requests) <= 4
+
+
+@pytest.mark.parametrize(
+    ("more", "hint"),
+    [
+        ({"api_key_env": "SOME_KEY"}, r"\(model 'writer', the key in SOME_KEY\)"),
+        ({}, "asked without a key: name the variable .* `api_key_env`"),
+    ],
+    ids=["a wrong key", "no key"],
+)
+async def test_whose_key_was_refused_is_told(
+    more: dict[str, str], hint: str, line: Line, ask: Ask, wire: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_KEY", "k-1234567890")
+    monkeypatch.setattr("gen.llm.providers.openai.DirectClient", lambda _: httpx2.AsyncClient())
+    wire.post("http://server.test/v1/chat/completions").respond(401, json={"error": {"message": "no"}})
+    async with Client({"writer": line(**more)}, cache=None) as model:
+        with pytest.raises(ServiceStopped, match=f"answered 401: no {hint if more else '.*' + hint}") as caught:
+            await model.generate(ask())
+    assert "k-1234567890" not in str(caught.value)
 
 
 async def test_a_stopped_client_still_replays_what_is_paid_for(tmp_path: Path, line: Line, ask: Ask) -> None:

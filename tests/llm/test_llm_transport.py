@@ -129,6 +129,11 @@ async def test_the_environments_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -
     assert asked == ["model.example/v1/chat/completions"]
 
 
+def test_a_proxy_without_a_scheme_is_an_http_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("all_proxy", "127.0.0.1:3128")
+    assert proxy_of("https://api.example/v1") == "http://127.0.0.1:3128"
+
+
 def test_no_proxy_excepts_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
     monkeypatch.setenv("no_proxy", "inside.example")
