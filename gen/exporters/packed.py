@@ -293,7 +293,7 @@ def _nothing(left_out: LeftOut) -> str:
 
 def _page_title(report: PackReport, left_out: int) -> str:
     every = report.samples + left_out
-    return f"Template check: {report.checked:,} of {every:,} samples as {report.tokenizer} sees them"
+    return f"Template check: {report.checked:,} of {every:,} samples as '{report.tokenizer}' reads them"
 
 
 PLUGIN = Packed

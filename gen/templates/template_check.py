@@ -28,7 +28,7 @@ _STYLE = (
     "section{display:grid;grid-template-columns:1fr 1fr;gap:.5rem 1.5rem;border-top:1px solid #ccc;padding:1rem 0}"
     "h2{grid-column:1/-1;font-size:1rem;margin:0}h2 small{font-weight:400;color:#666;margin-left:.75rem}"
     "h3{font-size:.8rem;margin:0;color:#666}"
-    "pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0;font:13px/1.5 ui-monospace,monospace;min-width:0}"
+    "pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0;font:13px/1.5 ui-monospace,monospace;min-width:0}section>div{min-width:0}"
     ".t{background:#cdeccd}.c{color:#8a1f6a;font-weight:600}.r{color:#666;font-weight:600}.d{color:#a40000}"
     "@media(max-width:48rem){section{grid-template-columns:1fr}}"
     "@media(prefers-color-scheme:dark){body{color:#eee;background:#161616}section{border-color:#444}h2 small,h3,.r{color:#aaa}"
@@ -146,7 +146,8 @@ def check_page(checked: Sequence[Checked], title: str) -> str:
         f'<meta name="viewport" content="width=device-width"><title>{html(title)}</title><style>{_STYLE}</style></head><body>'
         f'<h1>{html(title)}</h1><p>On the right <span class="t">what is trained on</span> and <span class="c">control tokens</span>;'
         " the rest is read and not learnt. Look for: each answer marked from its first word to the token that ends its turn, no question"
-        " marked, no control token twice, none spelt out as text.</p>\n"
+        " marked, no control token twice, none spelt out as text. A plain text is marked but for its first token, which nothing leads"
+        " to.</p>\n"
     )
     return head + "\n".join(_section(item) for item in checked) + "\n</body></html>\n"
 
@@ -157,8 +158,9 @@ def _section(item: Checked) -> str:
         shown = f'<span class="d">left out: {html(item.unfit.reason)} {html(item.unfit.detail)}</span>'
     else:
         shown = "".join(f'<span class="{_classes(run)}">{html(middle_cut(run.text, LONGEST_TEXT, _AT_END))}</span>' for run in item.runs)
-    head = f"<h2>{html(item.id)}<small>{html(item.where)}</small></h2><h3>source</h3><h3>what the model reads</h3>"
-    return f"<section>{head}<pre>{source}</pre><pre>{shown}</pre></section>"
+    head = f"<h2>{html(item.id)}<small>{html(item.where)}</small></h2>"
+    columns = (("source", source), ("what the model reads", shown))
+    return f"<section>{head}{''.join(f'<div><h3>{title}</h3><pre>{text}</pre></div>' for title, text in columns)}</section>"
 
 
 def _classes(run: Run) -> str:

@@ -123,7 +123,7 @@ def test_fifty_samples_are_on_the_page_unless_it_is_turned_off(tmp_path: Path, c
     pack(capsys, file, "--tokenizer", "shipped")
     text = page.read_text(encoding="utf-8")
     assert text.count("<section>") == 50
-    assert "Template check: 50 of 60 samples as tokenizer sees them" in text
+    assert "Template check: 50 of 60 samples as &#39;tokenizer&#39; reads them" in text
     assert pack(capsys, file, "--tokenizer", "shipped", "--check", 0)["template_check"] is None
     assert not page.exists()
 
