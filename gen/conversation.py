@@ -88,11 +88,6 @@ def no_tools(sample: Sample) -> Skipped | None:
     return Skipped("", "has_tools", "the sample declares tools") if sample.tools else None
 
 
-def is_wide(sample: Sample) -> bool:
-    """Whether a sample holds more than roles and texts: tools, calls of them, names, loss weights."""
-    return bool(sample.tools) or any(message != Message(message.role, message.content) for message in sample.messages)
-
-
 def odd_weight(messages: Sequence[Message]) -> Skipped | None:
     """What a format that knows only "learn it" and "don't" cannot hold of the messages' loss weights."""
     for place, message in enumerate(messages, start=1):

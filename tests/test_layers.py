@@ -19,7 +19,20 @@ FLOORS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"recipe", "simulator", "records"}),
     frozenset(
-        {"llm", "ledger", "ledger_rows", "record", "formats", "figures", "against", "asking", "answering", "opinions", "second_chance"}
+        {
+            "llm",
+            "ledger",
+            "ledger_rows",
+            "record",
+            "formats",
+            "features",
+            "figures",
+            "against",
+            "asking",
+            "answering",
+            "opinions",
+            "second_chance",
+        }
     ),
     frozenset({"sources", "strategies", "gates", "judges", "pairs", "exporters", "trainers", "sequences", "simulated"}),
     frozenset({"pipeline", "pack_options"}),

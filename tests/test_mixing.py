@@ -6,9 +6,11 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 
+import datasets
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from gen import simulated
 from gen.errors import RecipeError
@@ -17,6 +19,7 @@ from gen.mixing import shares
 from gen.mixing.file import MixFile, load, parse
 from gen.mixing.making import Leaking, Mix, make
 from gen.mixing.shares import by_square_root, by_temperature, draw, normalised, spread
+from gen.mixing.writing import write_mix
 
 ANIMALS = "otter badger heron falcon beetle walrus lemur gecko marmot osprey tapir viper weasel bison condor dingo ferret ibis jackal koala"
 PLACES = "river desert valley harbour glacier orchard canyon meadow lagoon plateau"
@@ -205,6 +208,20 @@ def test_a_field_may_be_kept_together(tmp_path: Path) -> None:
     topics = [{(int(row["id"].split("/")[1]) - 1) % 8 for row in mix.rows(split)} for split in ("train", "validation", "test")]
     assert all(topics)
     assert sum(map(len, topics)) == len(set().union(*topics)) == 8
+
+
+def test_a_reader_is_told_of_tools_and_weights_that_only_a_late_row_may_have(tmp_path: Path) -> None:
+    call = {"type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    turns = [{"role": "user", "content": "Rain?"}, {"role": "assistant", "content": "", "tool_calls": [call], "weight": 0.5}]
+    write_jsonl(tmp_path / "b.jsonl", [{"messages": turns, "tools": [call]}])
+    text = "datasets: {a: {path: a.jsonl, weight: 1}, b: {path: b.jsonl, weight: 1, split: train}}"
+    write_mix(made(mix_file(tmp_path, text, a=questions("plain"))), tmp_path / "out")
+    found = datasets.load_dataset(str(tmp_path / "out"), split="test", cache_dir=str(tmp_path / "cache"))
+    assert list(found.features) == ["id", "source", "messages", "repeat", "simulated", "tools"]
+    header = (tmp_path / "out" / "README.md").read_text(encoding="utf-8").split("---")[1]
+    [declared] = YAML(typ="safe").load(header)["dataset_info"]
+    assert [one["name"] for one in declared["features"][2]["list"]] == ["role", "content", "tool_calls", "weight"]
+    assert declared["features"][-1] == {"name": "tools", "dtype": "string"}
 
 
 def test_simulated_records_stay_marked(tmp_path: Path) -> None:

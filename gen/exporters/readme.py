@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from gen.containers.columns import holds_json
 from gen.conversation import SIMULATED_COLUMN
+from gen.features import feature_lines
 from gen.figures.concerns import SIMULATED
 from gen.figures.whole import Figures
 from gen.figures.wording import size_of
@@ -69,7 +70,7 @@ def _header(record: RunRecord, figures: Figures) -> Iterator[str]:
         yield "dataset_info:"
     for export in declared:
         yield f"- config_name: {_quoted(export.folder)}\n  features:"
-        yield from (line for name, kind in _columns(export, figures).items() for line in _feature(name, kind, "  "))
+        yield from feature_lines(_columns(export, figures), "  ")
 
 
 def _columns(export: Export, figures: Figures) -> dict[str, Any]:
@@ -87,30 +88,6 @@ def _config(export: Export, *, default: bool) -> Iterator[str]:
         if rows:
             path = export.file(split) + ("/*.arrow" if export.container == "arrow" else "")
             yield f"  - split: {split}\n    path: {_quoted(path)}"
-
-
-def _feature(name: str, kind: Any, indent: str) -> Iterator[str]:
-    yield f"{indent}- name: {name}"
-    yield from _kind(kind, indent + "  ")
-
-
-def _kind(kind: Any, indent: str) -> Iterator[str]:
-    """A column's type in the header's own notation: a name, a list of a type, or fields."""
-    if isinstance(kind, str):
-        yield f"{indent}dtype: {kind}"
-    elif isinstance(kind, Mapping):
-        yield f"{indent}struct:"
-        for name, inner in kind.items():
-            yield from _feature(name, inner, indent)
-    elif isinstance(kind[0], str):
-        yield f"{indent}list: {kind[0]}"
-    elif isinstance(kind[0], Mapping):
-        yield f"{indent}list:"
-        for name, inner in kind[0].items():
-            yield from _feature(name, inner, indent)
-    else:
-        yield f"{indent}list:"
-        yield from _kind(kind[0], indent + "  ")
 
 
 def _body(record: RunRecord, figures: Figures) -> Iterator[str]:

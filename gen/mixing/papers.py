@@ -8,7 +8,9 @@ from dataclasses import asdict
 from typing import Any
 
 from gen import __version__
-from gen.conversation import is_wide
+from gen.containers.columns import UsedColumns
+from gen.conversation import TURN, WIDE_TURN
+from gen.features import feature_lines
 from gen.figures.wording import many, percent, size_of
 from gen.markup import markdown, markdown_table
 from gen.mixing.file import WORTHWHILE_REPEATS
@@ -17,6 +19,8 @@ from gen.mixing.reading import Dataset
 from gen.recipe import SPLITS
 from gen.types import thaw
 
+_COLUMNS = {"id": "string", "source": "string", "messages": [TURN], "repeat": "int64", "simulated": "bool"}
+_WIDE = {**_COLUMNS, "messages": [WIDE_TURN], "tools": "string"}
 SIMULATED = "The simulator wrote part of this: it is for trying the tool out, never for training a model."
 NO_HUMAN = (
     "no human data: models trained on nothing but models' texts lose the rare cases and drift generation by generation"
@@ -146,12 +150,16 @@ def _header(mix: Mix) -> Iterator[str]:
     yield f"size_categories:\n- {size_of(sum(rows.values()))}"
     yield "configs:\n- config_name: default\n  data_files:"
     yield from (f'  - split: {split}\n    path: "{split}.jsonl"' for split, count in rows.items() if count)
-    if any(is_wide(item.sample) for one in mix.datasets for item in one.items):
-        return  # columns that only some rows fill: for a reader to infer
     yield "dataset_info:\n- config_name: default\n  features:"
-    yield "  - name: id\n    dtype: string\n  - name: source\n    dtype: string"
-    yield "  - name: messages\n    list:\n    - name: role\n      dtype: string\n    - name: content\n      dtype: string"
-    yield "  - name: repeat\n    dtype: int64\n  - name: simulated\n    dtype: bool"
+    yield from feature_lines(_columns(mix), "  ")
+
+
+def _columns(mix: Mix) -> dict[str, Any]:
+    """The columns that rows fill, tools and loss weights only where some have them."""
+    used = UsedColumns()
+    for _ in used.watch(row for split in SPLITS for row in mix.rows(split)):
+        pass
+    return used.columns(_COLUMNS, _WIDE)
 
 
 def _body(mix: Mix) -> Iterator[str]:
