@@ -170,7 +170,7 @@ def test_no_paper_holds_a_path_of_this_machine(small_run: Path, tmp_path: Path) 
 
 def test_a_folder_that_is_no_run_is_left_as_it_was(tmp_path: Path, capsys: Captured) -> None:
     (tmp_path / "mine").mkdir()
-    assert "is no run folder" in refusal(capsys, tmp_path / "mine", "--lab")
+    assert "is neither a run's folder" in refusal(capsys, tmp_path / "mine", "--lab")
     assert list((tmp_path / "mine").iterdir()) == []
     shutil.rmtree(tmp_path / "mine")
     assert "no such run folder" in refusal(capsys, tmp_path / "mine")

@@ -98,7 +98,7 @@ def test_too_few_records_give_no_suggestion() -> None:
 def test_every_threshold_that_a_gate_declares_is_an_option_with_values_it_takes(name: str) -> None:
     plugin = plugins.find("gates", name)
     declared = getattr(plugin, "thresholds", {})
-    needed = {"score": {"judge": "rubric"}}.get(name, {})
+    needed = {"score": {"judge": "rubric"}, "semantic_dup": {"model": "embedder"}}.get(name, {})
     for option, values in declared.items():
         assert option in plugins.options(plugin)
         assert list(values) == sorted(set(values))
