@@ -10,7 +10,7 @@ def largest_remainder(total: int, weights: Sequence[float]) -> list[int]:
     """`total` in whole numbers proportional to `weights`; what rounding leaves goes to the largest remainders, ties to the first.
 
     >>> largest_remainder(10, [0.7, 0.3, 0.3])
-    [5, 3, 2]
+    [6, 2, 2]
     """
     whole = sum(weights)
     exact = [total * weight / whole for weight in weights]
