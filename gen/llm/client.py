@@ -9,6 +9,7 @@ cached. The first answer that stops the service (an invalid key, a quota that is
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import logging
 import random
@@ -73,6 +74,7 @@ class Client:
         self._by_line: dict[int, Model] = {}
         self._providers: list[Provider] = []
         self._batchers: dict[Endpoint, Batcher] = {}
+        self._embedding: dict[str, asyncio.Future[str | None]] = {}  # texts under way: their vector, or None when their call failed
         self._tallies = Tallies()
         self._flights = Flights(
             cache=cache,
@@ -155,7 +157,7 @@ class Client:
         return self._kept(key, request, model.route) or await self._flights.reply(key, request, model)
 
     async def embed(self, texts: Sequence[str], *, model: str, purpose: str = "embed", step: int = 0) -> list[Vector[float]]:
-        """A vector of 32-bit floats for each text, equal texts asked once; sent as many at a time as the service takes.
+        """A vector of 32-bit floats for each text, equal texts asked once, whoever asks; sent as many at a time as the service takes.
 
         Raises what `generate` raises, and RequestRejected for an empty text or a provider without embeddings.
         """
@@ -175,8 +177,17 @@ class Client:
             reply = await self._flights.reply(name, request, known, [keys[text] for text in portion])
             found.update(zip(portion, reply.text.split("\n"), strict=True))
 
-        wanted = [text for text in single if text not in found]
-        await together(fetch(portion) for portion in portions(wanted, inputs=able.embedding_inputs, size=able.embedding_bytes))
+        while wanted := [text for text in single if text not in found]:
+            own = [text for text in wanted if keys[text] not in self._embedding]
+            others = {text: self._embedding[keys[text]] for text in wanted if text not in own}
+            self._embedding.update({keys[text]: asyncio.get_running_loop().create_future() for text in own})
+            try:
+                await together(fetch(portion) for portion in portions(own, inputs=able.embedding_inputs, size=able.embedding_bytes))
+            finally:
+                for text in own:
+                    self._embedding.pop(keys[text]).set_result(found.get(text))
+            came = {text: await asyncio.shield(vector) for text, vector in others.items()}
+            found.update({text: vector for text, vector in came.items() if vector is not None})
         return [vector_of(found[text]) for text in texts]
 
     def _named(self, name: str) -> Model:

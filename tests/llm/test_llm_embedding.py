@@ -118,3 +118,19 @@ async def test_equal_portions_asked_at_once_are_sent_once() -> None:
         first, second = await asyncio.gather(*(client.embed(["a", "b"], model="e") for _ in range(2)))
         assert server.counts[(ROUTE, 200)] == 1
     assert first == second
+
+
+async def test_a_text_that_two_ask_for_at_once_is_bought_once_and_asked_again_where_the_first_failed() -> None:
+    async with serve(SimulatorOptions()) as server, Client({"e": line(server.base_url)}, cache=None) as client:
+        first, second = await asyncio.gather(client.embed(["bread", "the sea"], model="e"), client.embed(["the sea", "tides"], model="e"))
+        single = client.stats.input_tokens
+        await client.embed(["bread", "the sea", "tides"], model="e")
+        assert client.stats.input_tokens == 2 * single
+        leaving = asyncio.create_task(client.embed(["cheese"], model="e"))
+        await asyncio.sleep(0)
+        staying = asyncio.create_task(client.embed(["cheese", "wine"], model="e"))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        assert len(await staying) == 2
+        assert client._embedding == {}
+    assert first[1] == second[0]
