@@ -312,7 +312,7 @@ def test_a_file_without_a_record_is_refused(content: bytes, tmp_path: Path) -> N
 
 
 def test_a_folder_stands_for_its_splits_or_else_for_every_dataset_in_it(tmp_path: Path) -> None:
-    for name in ("b.jsonl.gz", "a.jsonl", ".hidden.jsonl", "notes.md", "mix.json"):
+    for name in ("b.jsonl.gz", "a.jsonl", ".hidden.jsonl", "notes.md", "mix.json", "left-out.jsonl", "rejected.jsonl", "unreadable.jsonl"):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "state.json").write_text("{}")

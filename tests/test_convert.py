@@ -49,6 +49,16 @@ def test_what_a_format_cannot_hold_is_listed_with_its_line_and_reason(mixed: Pat
     assert "4 left out (no_reply 1, pair 1, undesired 1, no_turns 1): each of them in" in shown
 
 
+def test_documents_leave_out_what_is_not_to_be_learnt_and_calls_of_tools(tmp_path: Path) -> None:
+    ask, call_of_tool = {"role": "user", "content": "Why?"}, {"function": {"name": "search", "arguments": "{}"}}
+    answers = ({"content": "Because."}, {"content": "No.", "weight": 0}, {"content": "", "tool_calls": [call_of_tool]})
+    rows = [{"messages": [ask, {"role": "assistant", **answer}]} for answer in answers]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert call(["export", str(tmp_path / "a.jsonl"), "--to", "documents", "--out", str(tmp_path / "out")]) == 0
+    assert [row["text"] for row in lines(tmp_path / "out" / "a.jsonl")] == ["Because."]
+    assert [row["reason"] for row in lines(tmp_path / "out" / "left-out.jsonl")] == ["loss_weight", "tool_turn"]
+
+
 def test_a_message_that_thinks_beside_its_content_is_left_out_and_named(tmp_path: Path) -> None:
     ask = {"role": "user", "content": "Why?"}
     rows = [{"messages": [ask, {"role": "assistant", "content": "Because.", "reasoning_content": thought}]} for thought in ("Hm.", None)]

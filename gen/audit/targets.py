@@ -17,6 +17,7 @@ from gen.records import AUTOMATIC, Reading
 
 MAX_FILES = 64
 _ENDINGS = (".jsonl", ".ndjson", ".parquet", ".pq", ".csv", ".tsv", ".arrow")  # .json is a dataset's description as often as a dataset
+_LISTS = ("left-out.jsonl", "unreadable.jsonl", "rejected.jsonl", "warnings.jsonl")  # as `sluice export` and `sluice gate` write them
 _UNPACKED = re.compile(r"\.(?:gz|zst)$")
 
 
@@ -66,13 +67,13 @@ def _of_file(path: Path) -> Target:
 
 def _of_folder(path: Path) -> list[Target]:
     folder = path / "sft" if (path / "run.db").is_file() else path
-    own_folders = (one for split in SPLITS for one in split_files(folder / split, (split,)))  # as `sluice export FOLDER` writes them
-    found = [Target(split, file) for split, file in split_files(folder, SPLITS) or own_folders]
+    found = [Target(split, file) for split, file in split_files(folder, SPLITS)]
     return found or [Target(stem_of(file), file) for file in _datasets_in(folder)]
 
 
 def _datasets_in(folder: Path) -> list[Path]:
-    """Every dataset right in the folder, by name: files with a dataset's ending, and folders that `datasets.save_to_disk` wrote."""
+    """Every dataset right in the folder, by name: files with a dataset's ending, and folders that `datasets.save_to_disk` wrote. Lists of
+    what did not get into a dataset are none."""
     try:
         files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
@@ -84,4 +85,4 @@ def _datasets_in(folder: Path) -> list[Path]:
 
 
 def _is_data(path: Path) -> bool:
-    return path.is_file() and _UNPACKED.sub("", path.name.lower()).endswith(_ENDINGS)
+    return path.is_file() and path.name not in _LISTS and _UNPACKED.sub("", path.name.lower()).endswith(_ENDINGS)

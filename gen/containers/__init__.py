@@ -100,13 +100,14 @@ def files_of(path: Path) -> list[Path]:
 
 
 def split_files(folder: Path, splits: Iterable[str]) -> list[tuple[str, Path]]:
-    """The dataset of each split that a folder has, or else the folder `data` in it, in that order: `train.jsonl.gz`, `test.parquet`,
-    `validation/` as Arrow, `train-*-of-00003.parquet` for shards.
+    """The dataset of each split that a folder has, or else the folder `data` in it, or else a folder of each split's name, in that order:
+    `train.jsonl.gz`, `test.parquet`, `validation/` as Arrow, `train-*-of-00003.parquet` for shards.
 
     Raises InputError where two datasets are named for one split.
     """
     wanted = list(splits)
-    return _splits_in(folder, wanted) or _splits_in(folder / "data", wanted)
+    found = _splits_in(folder, wanted) or _splits_in(folder / "data", wanted)
+    return found or [one for split in wanted for one in _splits_in(folder / split, [split])]
 
 
 def stem_of(path: Path) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from gen.chunks import chunks
-from gen.conversation import Skipped, marked, unwritable
+from gen.conversation import Skipped, marked, plain_turns, unwritable
 from gen.text import count_words, estimate_tokens
 from gen.types import Sample
 
@@ -20,7 +20,7 @@ from gen.types import Sample
 class Documents:
     """`{"text", "document", "chunk"}`: the text, the id that it comes from, its number there from 1. Without an overlap the chunks of a
     document join to its text. `max_tokens`, where above 0, bounds chunks by tokens as they are estimated, and the overlap counts those.
-    A sample without an answer does not fit (`no_reply`).
+    What does not fit: a sample without an answer (`no_reply`), calls of tools (`tool_turn`), loss weights (`loss_weight`).
 
     >>> from gen.types import Message
     >>> rows = Documents(max_words=3).rows([Sample("d1", (Message("assistant", "One two.\\n\\nThree four."),))])
@@ -47,7 +47,7 @@ class Documents:
 
     def rows(self, items: Iterable[Sample]) -> Iterator[dict[str, Any] | Skipped]:
         for sample in items:
-            unfit = unwritable(sample.messages)
+            unfit = unwritable(sample.messages) or plain_turns(sample.messages)
             text = "\n\n".join(message.content for message in sample.messages if message.role == "assistant") if unfit is None else ""
             if unfit or not text.strip():
                 yield replace(unfit or Skipped("", "no_reply", "no text of the assistant"), id=sample.id)

@@ -74,3 +74,12 @@ def test_shards_are_written_as_one_split(tmp_path: Path) -> None:
     assert call(["export", str(tmp_path), "--to", "alpaca", "--out", str(tmp_path / "out")]) == 0
     rows = [json.loads(line) for line in (tmp_path / "out" / "train.jsonl").read_text().splitlines()]
     assert [row["instruction"] for row in rows] == ["0", "1"]
+
+
+def test_what_was_written_of_a_folder_is_a_folder_of_splits_again(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.jsonl").write_text(json.dumps({"prompt": split, "completion": "b"}) + "\n")
+    assert call(["export", str(tmp_path), "--to", "alpaca", "--out", str(tmp_path / "one")]) == 0
+    assert call(["export", str(tmp_path / "one"), "--to", "sharegpt", "--out", str(tmp_path / "two")]) == 0
+    rows = json.loads((tmp_path / "two" / "test" / "test.jsonl").read_text())
+    assert [turn["value"] for turn in rows["conversations"]] == ["test", "b"]
