@@ -24,7 +24,8 @@ class Contamination:
     An item is held when 35 % of its rare word 4-grams are in the text with 8 hits or more, or 60 % with 4 or more, or when it is short
     and stands there word by word; the bounds are explained in `gen.likeness.overlap`. Case, white space, moved sentences and an
     inserted word here and there don't hide it; changed names or numbers still count as the item. `benchmarks` are indexes that ship
-    with Sluice (or `*.ngrams.jsonl.gz` files of that name in `data/benchmarks`); `files` are your own: JSON Lines with a `text` field
+    with Sluice (or `*.ngrams.jsonl.gz` files of that name in `data/benchmarks`): GSM8K, HumanEval, MT-Bench, Self-Instruct's user-oriented
+    tasks and Vicuna's questions; no other benchmark is known here. `files` are your own: JSON Lines with a `text` field
     (`id` if there is one), or, by any other suffix, one item a line. `on` says what is searched; by default both sides, as answers leak
     too. The first 200,000 characters of a text are searched.
 
@@ -34,7 +35,7 @@ class Contamination:
     'benchmark_overlap'
     """
 
-    benchmarks: tuple[str, ...] = ("gsm8k", "humaneval", "mt_bench")
+    benchmarks: tuple[str, ...] = ("gsm8k", "humaneval", "mt_bench", "self_instruct", "vicuna_bench")
     files: tuple[str, ...] = ()
     on: On = "both"
     _index: Benchmark = field(init=False, repr=False, compare=False)

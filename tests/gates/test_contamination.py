@@ -58,10 +58,19 @@ def test_shipped_indexes_are_used_without_any_option() -> None:
     verdict = gate.check(asked("Thomas is very healthy, but he has to go to the hospital every day. What could be the reasons?"))
     assert verdict.detail.startswith("holds mt_bench/103: ")
     assert gate.check(asked("What could be the reasons that my houseplants lose their leaves every winter?")).keep
+    time = gate.check(asked("A colleague wants to know: how can I improve my time management skills? Answer in a friendly tone."))
+    assert time.detail == "holds vicuna_bench/1: word by word"
+    directions = (
+        "Convert natural language into a list of turn-by-turn directions. Go west on I-10 until you hit the 101 then take it north."
+    )
+    assert gate.check(asked(directions)).detail.startswith("holds self_instruct/user_oriented_task_224: ")
 
 
 def test_an_unknown_benchmark_is_an_error_that_lists_the_right_ones() -> None:
-    with pytest.raises(RecipeError, match=r"unknown benchmark 'gsm8': did you mean 'gsm8k'\? choose from gsm8k, humaneval, mt_bench"):
+    with pytest.raises(
+        RecipeError,
+        match=r"unknown benchmark 'gsm8': did you mean 'gsm8k'\? choose from gsm8k, humaneval, mt_bench, self_instruct, vicuna_bench",
+    ):
         build("gates", "contamination", {"benchmarks": ["gsm8"]})
 
 
