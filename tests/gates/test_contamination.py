@@ -59,7 +59,7 @@ def test_shipped_indexes_are_used_without_any_option() -> None:
     assert verdict.detail.startswith("holds mt_bench/103: ")
     assert gate.check(asked("What could be the reasons that my houseplants lose their leaves every winter?")).keep
     time = gate.check(asked("A colleague wants to know: how can I improve my time management skills? Answer in a friendly tone."))
-    assert time.detail == "holds vicuna_bench/1: word by word"
+    assert time.detail.startswith("holds vicuna_bench/1: ")
     directions = (
         "Convert natural language into a list of turn-by-turn directions. Go west on I-10 until you hit the 101 then take it north."
     )
