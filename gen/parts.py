@@ -66,7 +66,7 @@ def build_parts(recipe: Recipe, sources: Sources | None = None) -> Parts:
     for place, strategy in enumerate(strategies.values()):
         _check_raw_prompts(recipe, ("strategies", place), config.strategies[place].name, strategy)
         _check_sources(recipe, ("strategies", place), strategy, sources)
-    gates = tuple(_gate(recipe, place, line, judges) for place, line in enumerate(config.gates))
+    gates = tuple(_gate(recipe, place, line, judges, sources) for place, line in enumerate(config.gates))
     check_packing(recipe)
     check_trainers(recipe)
     return Parts(
@@ -164,7 +164,7 @@ def _built(recipe: Recipe, room: Literal["strategies", "judges", "pairs"], place
         raise recipe.error((room, place), error) from error
 
 
-def _gate(recipe: Recipe, place: int, line: PluginLine, judges: Mapping[str, Any]) -> NamedGate:
+def _gate(recipe: Recipe, place: int, line: PluginLine, judges: Mapping[str, Any], sources: Sources) -> NamedGate:
     options = line.options
     mode = options.pop("mode", None)
     if mode not in ("reject", "warn", None):
@@ -175,6 +175,7 @@ def _gate(recipe: Recipe, place: int, line: PluginLine, judges: Mapping[str, Any
         raise recipe.error(("gates", place), error) from error
     _check_models(recipe, ("gates", place), gate)
     _check_embeddings(recipe, ("gates", place), gate)
+    _check_sources(recipe, ("gates", place), gate, sources)
     scores = bool(getattr(gate, "reads_scores", False))
     if scores:
         _check_judge(recipe, ("gates", place), gate, judges)
@@ -260,12 +261,12 @@ def _only_chat(line: ModelLine) -> str:
     return f"OpenAI's '{line.model}' has only chat" if api.raw_prompts else f"provider '{line.provider}' has only chat"
 
 
-def _check_sources(recipe: Recipe, path: KeyPath, strategy: Any, sources: Sources) -> None:
-    """A strategy with a method `check_sources` says whether it can work with them."""
-    if not hasattr(strategy, "check_sources"):
+def _check_sources(recipe: Recipe, path: KeyPath, part: Any, sources: Sources) -> None:
+    """A strategy or gate with a method `check_sources` says whether it can work with them."""
+    if not hasattr(part, "check_sources"):
         return
     try:
-        strategy.check_sources(sources)
+        part.check_sources(sources)
     except RecipeError as error:
         raise recipe.error(path, error) from error
 

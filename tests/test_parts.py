@@ -148,3 +148,14 @@ def test_a_wrong_goal_per_strategy_says_what_would_be_right(goal: str, message: 
     with pytest.raises(RecipeError) as caught:
         recipe_of("{accepted: 10}", f"{{per_strategy: {goal}}}")
     assert message in str(caught.value)
+
+
+def test_a_language_for_a_topic_that_is_none_is_an_error() -> None:
+    def wanted(topic: str) -> Parts:
+        return parts_of("- schema", f'- {{name: language, by_topic: {{"{topic}": de}}}}')
+
+    with pytest.raises(
+        RecipeError, match=r"small.yaml:12: gates\[0\].by_topic: no topic fits 'chese': did you mean 'cheese'\? choose from"
+    ):
+        wanted("chese")
+    assert wanted("Che*").gates[0].name == "language"

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from gen.errors import RecipeError
 from gen.language import CODES, MIXED, SURE, UNDETERMINED, detect, english_words, near, second_opinion, sure_languages
 from gen.plugins import suggest
 from gen.text import code_share, contents, words
-from gen.types import Sample, Verdict, kept, rejected
+from gen.types import Sample, Sources, Verdict, kept, rejected
 
 _NEIGHBOUR = 0.9  # a neighbour (Danish for Norwegian) is taken for the wrong language only when the model is this sure
 _HABIT = 0.4  # below this confidence "en" may stand for anything in Latin letters
@@ -63,6 +65,14 @@ class Language:
     def reads_fields(self) -> bool:
         """Whether a record's own labels are looked at: its topic."""
         return bool(self.by_topic)
+
+    def check_sources(self, sources: Sources) -> None:
+        """Raises RecipeError where a topic is named that none of the recipe's topics fits."""
+        names = [topic.casefold() for topic in sources.topics]
+        for pattern in self.by_topic if names else ():
+            if not any(fnmatchcase(name, pattern.casefold()) for name in names):
+                right = suggest(pattern, get_close_matches(pattern, sources.topics, n=12, cutoff=0.0))
+                raise RecipeError(f"no topic fits {pattern!r}: {right}", key="by_topic")
 
     def check(self, sample: Sample) -> Verdict:
         wanted = self._wanted(sample.provenance.topic)
