@@ -9,14 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from sys import byteorder
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gen.templates.chat_template import SURROGATE, Unfit
 from gen.templates.piece_plan import ID_BYTES, Plan, ready
 from gen.templates.templating import SpecialTokens
 from gen.templates.token_texts import TokenTexts, control_like, token_texts
 from gen.templates.tokenizer import ChatTokenizer, Piece
+
+_DRIFT = 8  # characters that a border may be off: a character has at most four tokens, on either side
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,35 @@ def stretches(length: int, longest: int) -> Iterator[tuple[int, int]]:
     if len(borders) > 2 and length - borders[-2] == 1 and longest > 2:
         borders[-2] -= 1
     yield from pairwise(borders)
+
+
+@dataclass(frozen=True)
+class CutText:
+    """A document's ids cut into stretches, and the text of each, found out when the first of them is asked for."""
+
+    document: Document
+    plans: DocumentPlans
+    ids: NDArray[np.int32]
+    cuts: tuple[tuple[int, int], ...]
+
+    def name(self, number: int) -> str:
+        """What a stretch is called, counted from 0 here and from 1 there; the document's own id where it is whole."""
+        return self.document.id if len(self.cuts) == 1 else f"{self.document.id}#{number + 1}"
+
+    def text(self, number: int) -> str:
+        """The part of the text that a stretch stands for; a character whose tokens lie in two stretches is in the first of them."""
+        return self.document.text if len(self.cuts) == 1 else self.document.text[self._borders[number] : self._borders[number + 1]]
+
+    @cached_property
+    def _borders(self) -> list[int]:
+        """Where each stretch begins in the text, sought near the end of the one before: half a character decodes to U+FFFD."""
+        text, begin, at, borders = self.document.text, len(self.plans.begin), 0, []
+        for start, end in self.cuts:
+            words = self.plans.tokenizer.decode(self.ids[max(start, begin) : end].tolist()).strip("\ufffd")
+            found = text.find(words, max(0, at - _DRIFT), at + len(words) + _DRIFT)
+            borders.append(max(at, found))
+            at = borders[-1] + len(words)
+        return [0, *borders[1:], len(text)]
 
 
 def _packed(ids: tuple[int, ...]) -> bytes:

@@ -14,7 +14,7 @@ from typing import BinaryIO, Literal
 from gen.conversation import Skipped
 from gen.templates.chat_template import Unfit
 from gen.templates.curriculum import Order, level
-from gen.templates.documents import Document, stretches
+from gen.templates.documents import CutText, Document, stretches
 from gen.templates.item_encoder import Item, ItemEncoder
 from gen.templates.over_long import Part, parts_of
 from gen.templates.packed_set import TokenFile
@@ -104,24 +104,15 @@ class EncodedSet:
         if isinstance(result, Unfit):
             self._unfit(document.id, (("text", document.text),), result)
             return
-        cuts = list(stretches(len(result.ids), self.max_length))
-        for number, (start, end) in enumerate(cuts, start=1):
-            name = document.id if len(cuts) == 1 else f"{document.id}#{number}"
+        cut = CutText(document, self.encoder.documents, result.ids, tuple(stretches(len(result.ids), self.max_length)))
+        for number, (start, end) in enumerate(cut.cuts):
             part = Encoded(result.ids[start:end], result.trained[start:end])
-            self._keep(name, part, None, lambda start=start, end=end: self._stretch(document, result, start, end))  # type: ignore[misc]
+            self._keep(cut.name(number), part, None, lambda number=number: (("text", cut.text(number)),))  # type: ignore[misc]
             self.simulated += document.simulated
         self.documents += 1
-        self.document_parts += len(cuts)
+        self.document_parts += len(cut.cuts)
         _count(self.foreign, self.encoder.foreign_tokens(document))
         _count(self.quoted, self.encoder.documents.quoted(document))
-
-    def _stretch(self, document: Document, encoded: Encoded, start: int, end: int) -> Source:
-        """The text between two tokens of a document, by what the tokens before it decode to."""
-        if end - start == len(encoded.ids):
-            return (("text", document.text),)
-        begin = len(self.encoder.documents.begin)
-        first, last = (len(self.encoder.tokenizer.decode(encoded.ids[begin:place].tolist())) for place in (max(start, begin), end))
-        return (("text", document.text[first:last]),)
 
     def _keep(self, name: str, encoded: Encoded, place: float | None, source: Callable[[], Source]) -> None:
         position = len(self.tokens.lengths)

@@ -58,6 +58,25 @@ def test_the_set_decodes_back_sample_for_sample(tmp_path: Path) -> None:
     assert report.trained_tokens == sum(label != IGNORED for row in rows for label in row["labels"])
 
 
+@pytest.mark.parametrize("layout", ["packed", "padded", "examples"])
+@pytest.mark.parametrize("over_long", ["drop", "split"])
+def test_what_is_shown_is_read_back_and_stands_beside_its_own_source(layout: Any, over_long: Any, tmp_path: Path) -> None:
+    items = [*conversations(60), sample("long", *(f"Turn {place}: {'so it is, ' * 8}" for place in range(20))), sample("silent", "Hello")]
+    exporter = Packed(tokenizer=str(TOKENIZER), max_length=256, layout=layout, over_long=over_long, check=100)
+    made = exporter.packed(items, tmp_path / "packed")
+    rows = datasets.load_from_disk(str(tmp_path / "packed"))
+    fit = [one for one in made.checked if one.unfit is None]
+    assert len(fit) == made.report.samples
+    for one in fit:
+        shown = "".join(run.text for run in one.runs)
+        assert shown == "".join(f"<|im_start|>{role}\n{text}<|im_end|>\n" for role, text in one.source)
+        assert shown in LOADED.decode(rows[one.row - 1]["input_ids"])
+    assert len({(one.row, one.place) for one in fit}) == len(fit)
+    assert {one.id: one.unfit.reason for one in made.checked if one.unfit} == {"silent": "nothing_to_train"} | (
+        {"long": "too_long"} if over_long == "drop" else {}
+    )
+
+
 def trained_stretches(runs: Any) -> list[str]:
     stretches, open_ = [], ""
     for run in runs:
