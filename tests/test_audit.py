@@ -77,6 +77,14 @@ def test_duplicates_are_an_issue_above_five_percent(tmp_path: Path) -> None:
     assert [place.line for place in many.places] == [61, 62, 63, 64]
 
 
+def test_copied_texts_are_an_issue_beside_few_near_duplicates(tmp_path: Path) -> None:
+    questions = rows(99)
+    questions.append(questions[0] | {"output": "Nobody has seen one for years."})
+    finding = found(audited(tmp_path, a=[*questions, *[{"text": "Once upon a time there was a king."}] * 20]))["duplicates"]
+    assert (finding.count, finding.issue) == (1, True)
+    assert "19 copy one exactly" in finding.text
+
+
 def test_a_reworded_prompt_is_a_near_duplicate_and_no_copy(tmp_path: Path) -> None:
     reworded = {"instruction": "Please: does any OTTER live near that river0 here", "output": "Other."}
     one = audited(tmp_path, a=[*rows(), reworded])
@@ -338,6 +346,15 @@ def test_shards_of_one_dataset_do_not_leak_into_each_other(stem: str, tmp_path: 
     found = audit([target])
     assert found.records == 3
     assert found.duplicates.leaking_families == 0
+
+
+def test_a_run_without_chatml_stands_for_another_of_its_formats(tmp_path: Path) -> None:
+    (tmp_path / "run.db").write_bytes(b"")
+    with pytest.raises(InputError, match=r"holds no training files: `sluice export .* --formats chatml` writes them"):
+        targets_of([tmp_path])
+    for folder in ("preference", "sft-sharegpt"):
+        write_jsonl(tmp_path / folder / "train.jsonl", rows(3))
+    assert [target.path.parent.name for target in targets_of([tmp_path])] == ["sft-sharegpt"]
 
 
 def test_equal_names_of_files_are_told_apart_by_their_paths(tmp_path: Path) -> None:

@@ -113,7 +113,8 @@ def _repeats(audit: Audit) -> Iterator[Finding]:
             f" earlier record of the same file asks{f'; {copies:,} copy one exactly, answer and all' if copies else ''}"
         )
         cure = "`sluice gate FILE --gates exact_dup,near_dup --out DIR` keeps the first of each"
-        yield Finding("duplicates", share > MAX_DUPLICATES, near, audit.records, text, audit.duplicates.places, cure)
+        issue = max(share, copies / audit.records) > MAX_DUPLICATES  # texts ask nothing, and are copies all the same
+        yield Finding("duplicates", issue, near, audit.records, text, audit.duplicates.places, cure)
     elif copies:
         places = tuple(audit.survey.found["copies"].places)
         yield Finding("duplicates", copies / audit.records > MAX_DUPLICATES, copies, audit.records, f"exact copies: {copies:,}", places, "")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from gen.containers import is_dataset, is_hub, split_files, stem_of
 from gen.containers.shards import joined
 from gen.errors import InputError
+from gen.formats import training_folder
 from gen.recipe import SPLITS
 from gen.records import AUTOMATIC, Reading
 
@@ -66,7 +67,7 @@ def _of_file(path: Path) -> Target:
 
 
 def _of_folder(path: Path) -> list[Target]:
-    folder = path / "sft" if (path / "run.db").is_file() else path
+    folder = training_folder(path) if (path / "run.db").is_file() else path
     found = [Target(split, file) for split, file in split_files(folder, SPLITS)]
     return found or [Target(stem_of(file), file) for file in _datasets_in(folder)]
 

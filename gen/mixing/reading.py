@@ -11,6 +11,7 @@ from pathlib import Path
 from gen import plugins
 from gen.containers import files_of, is_dataset, is_hub, split_files
 from gen.errors import InputError
+from gen.formats import training_folder
 from gen.mixing.file import DatasetLine, MixFile
 from gen.recipe import SPLITS
 from gen.records import Record, Unreadable, read_records, reading_of
@@ -99,7 +100,7 @@ def _files(path: Path, line: DatasetLine) -> list[tuple[str, Path]]:
         raise InputError(f"no such file or folder: {path}")
     if is_dataset(path):
         return [("", path)]
-    folder = path / "sft" if (path / "run.db").is_file() else path
+    folder = training_folder(path) if (path / "run.db").is_file() else path
     files = split_files(folder, SPLITS)
     if not files:
         raise InputError(f"{folder} holds no train.jsonl, validation.jsonl or test.jsonl: name a file in it")
