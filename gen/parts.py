@@ -149,10 +149,21 @@ def _sequences(config: Config, strategies: Mapping[str, Any], sources: Sources) 
     else:
         quotas = largest_remainder(config.goal.accepted or 0, shares * len(topic_list))
     places = [(title, topic) for topic in topic_list for title in titles]
+    caps = _candidate_caps(config, places, quotas)
     return tuple(
-        SequenceSpec(title=title, strategy=strategies[title], topic=topic, quota=quota)
+        SequenceSpec(title=title, strategy=strategies[title], topic=topic, quota=quota, max_candidates=caps.get((title, topic)))
         for (title, topic), quota in zip(places, quotas, strict=True)
     )
+
+
+def _candidate_caps(config: Config, places: Sequence[tuple[str, str]], quotas: Sequence[int]) -> dict[tuple[str, str], int]:
+    """The part of its strategy's cap for each (strategy, topic) that has one: in proportion to their quotas."""
+    caps: dict[tuple[str, str], int] = {}
+    for title, cap in config.goal.max_candidates_per_strategy.items():
+        own = {place: quota for place, quota in zip(places, quotas, strict=True) if place[0] == title}
+        if any(own.values()):
+            caps |= zip(own, largest_remainder(cap, list(own.values())), strict=True)
+    return caps
 
 
 def _built(recipe: Recipe, room: Literal["strategies", "judges", "pairs"], place: int, line: PluginLine) -> Any:

@@ -231,12 +231,14 @@ class PairsLine(PluginLine):
 
 class GoalLine(_Line):
     """How many accepted samples: in all, per topic, or per strategy (its title → how many over all topics, 0 for none; shares don't count
-    then). `max_candidates` and `max_minutes` end a run that does not get there."""
+    then). `max_candidates` and `max_minutes` end a run that does not get there, `max_candidates_per_strategy` (its title → how many over
+    all topics, in proportion to their goals) ends that strategy alone."""
 
     accepted: Goal | None = None
     per_topic: Goal | None = None
     per_strategy: Annotated[Mapping[Name, Annotated[int, Field(ge=0, le=MAX_GOAL)]], Field(min_length=1)] | None = None
     max_candidates: Annotated[int, Field(ge=1)] | None = None
+    max_candidates_per_strategy: Mapping[Name, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     max_minutes: Positive | None = None
 
     @model_validator(mode="after")
@@ -340,6 +342,8 @@ class Config(_Line):
             if name in titles:
                 raise ValueError(f"goal.per_strategy says nothing of '{name}': give every strategy a number, 0 for none")
             raise ValueError(f"goal.per_strategy: unknown strategy '{name}': choose from {', '.join(titles)}")
+        for name in sorted(set(self.goal.max_candidates_per_strategy) - set(titles)):
+            raise ValueError(f"goal.max_candidates_per_strategy: unknown strategy '{name}': choose from {', '.join(titles)}")
         return self
 
     @model_validator(mode="after")

@@ -32,6 +32,7 @@ DEFAULT_LAG = 64  # for strategies that never read the pool: only retries depend
 class SequenceSpec:
     """What a sequence is: the strategy's title in the recipe, the strategy itself, its topic and how many samples to accept.
 
+    `max_candidates` ends it short of its quota; like a cap of the whole run it changes no turn, so a larger one goes on from there.
     `earlier` tells how earlier runs ended it, as (quota, turns) in rising order of turns. Their turns are planned for the quota of then,
     whatever it is now, and no turn beyond them before they are out: so running again asks for nothing new, and another quota continues
     the same sequence instead of planning its last turns differently."""
@@ -41,6 +42,7 @@ class SequenceSpec:
     topic: str
     quota: int
     earlier: tuple[tuple[int, int], ...] = ()
+    max_candidates: int | None = None
 
     @property
     def name(self) -> str:
@@ -73,6 +75,7 @@ class Sequence:
     def __post_init__(self) -> None:
         if self.spec.quota <= 0:
             self.stop, self.detail = "goal_reached", "nothing to do: its share of the goal is 0"
+        self._look_at_the_cap()
 
     @property
     def pool(self) -> Pool:
@@ -179,13 +182,14 @@ class Sequence:
         if self.accepted >= self.spec.quota:
             self.stop, self.detail = "goal_reached", f"{self.accepted} accepted"
             return
-        if len(self._recent) < PATIENCE:
+        self._look_at_the_cap()
+        if self.stop or len(self._recent) < PATIENCE:
             return
         good = sum(1 for accepted, _ in self._recent if accepted)
         if good >= SATURATED_BELOW * PATIENCE:
             return
         duplicates = sum(1 for _, gate in self._recent if gate in DUPLICATE_GATES)
-        topic = f"topic '{self.spec.topic}'" if self.spec.topic else f"strategy '{self.spec.title}'"
+        topic = self._shown()
         if duplicates * 2 >= PATIENCE:
             novel = round(100 * (PATIENCE - duplicates) / PATIENCE)
             self.stop, self.detail = "saturated", f"{topic} saturated: {novel} % novel in the last {PATIENCE}"
@@ -193,6 +197,17 @@ class Sequence:
             worst, count = self.reasons.most_common(1)[0]
             self.stop = "rejecting"
             self.detail = f"{topic}: {good} of the last {PATIENCE} candidates accepted; most often {worst} ({count} in all)"
+
+    def _look_at_the_cap(self) -> None:
+        cap = self.spec.max_candidates
+        if not self.stop and cap is not None and self.candidates >= cap:
+            self.stop, self.detail = (
+                "candidates_spent",
+                f"{self._shown()}: {self.candidates} candidates, the strategy's cap leaves it {cap}",
+            )
+
+    def _shown(self) -> str:
+        return f"topic '{self.spec.topic}'" if self.spec.topic else f"strategy '{self.spec.title}'"
 
 
 def plan_task(

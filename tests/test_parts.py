@@ -150,6 +150,17 @@ def test_a_wrong_goal_per_strategy_says_what_would_be_right(goal: str, message: 
     assert message in str(caught.value)
 
 
+def test_a_cap_of_a_strategy_is_divided_by_its_topics() -> None:
+    parts = parts_of("{accepted: 10}", "{accepted: 10, max_candidates_per_strategy: {self_instruct: 20}}")
+    caps = {(one.title, one.topic): one.max_candidates for one in parts.sequences}
+    assert [caps["self_instruct", topic] for topic in ("bread", "cheese", "wine")] == [8, 6, 6]
+    assert caps["people", "bread"] is None
+    with pytest.raises(
+        RecipeError, match=r"goal.max_candidates_per_strategy: unknown strategy 'persona': choose from self_instruct, people"
+    ):
+        parts_of("{accepted: 10}", "{accepted: 10, max_candidates_per_strategy: {persona: 20}}")
+
+
 def test_a_language_for_a_topic_that_is_none_is_an_error() -> None:
     def wanted(topic: str) -> Parts:
         return parts_of("- schema", f'- {{name: language, by_topic: {{"{topic}": de}}}}')

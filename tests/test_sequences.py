@@ -209,6 +209,23 @@ def test_the_reason_to_stop_tells_the_share_that_was_new(novel: int, met: str, s
     assert (one.stop, one.detail) == (stop, detail)
 
 
+def test_a_cap_on_candidates_ends_a_sequence_and_a_larger_one_goes_on_with_the_same_turns() -> None:
+    def run(cap: int | None) -> tuple[list[str], Sequence]:
+        one = Sequence(SequenceSpec("numbered", Numbered(1), "a topic", 8, max_candidates=cap), Sources(), seed=1, attempts=3)
+        tasks = []
+        while not one.done:
+            tasks.append(planned(one))
+            one.take([outcome(tasks[-1], 0, *((rejected("length", "too_short"),) if len(tasks) % 2 else ()))])
+        return [task.id for task in tasks], one
+
+    capped, short = run(5)
+    whole, _ = run(None)
+    assert (short.stop, short.candidates, short.goals()) == ("candidates_spent", 5, ())
+    assert short.detail == "topic 'a topic': 5 candidates, the strategy's cap leaves it 5"
+    assert capped == whole[:5]
+    assert run(0)[0] == []
+
+
 def test_what_was_ordered_again_counts_towards_the_end() -> None:
     one = sequence(2, lag=1, attempts=1)
     task = planned(one)

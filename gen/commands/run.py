@@ -145,6 +145,8 @@ def closing(result: RunResult) -> str:
         )
     elif fell_short:
         lines.append("run again to go on: another goal or other gates may be set in the recipe.")
+    elif result.stop == "candidates_spent":
+        lines.append("run again to go on: a larger cap on candidates may be set under `goal` in the recipe.")
     elif not result.goal_reached:
         lines.append("run again to go on: only what was in flight is asked again.")
     return "\n".join(lines)
