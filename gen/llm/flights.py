@@ -28,7 +28,7 @@ from gen.llm.embedding import one_by_one
 from gen.llm.forecast import Forecast
 from gen.llm.prefix import WarmUp, prefix_name
 from gen.llm.prices import cost_of
-from gen.llm.provider import Embedder, Provider
+from gen.llm.provider import CAPABILITIES, Embedder, Provider
 from gen.llm.rates import Admission, Seat
 from gen.llm.retry import Patience, retrying
 from gen.llm.stats import Tallies, Tally
@@ -47,7 +47,7 @@ _BATCH_PATIENCE = Patience(total_seconds=math.inf, rate_limited_seconds=7 * 8640
 @dataclass(slots=True)
 class Model:
     """A model line at work. `batched` calls wait for no slot and no rate, and only the batcher's own time limit holds for them.
-    `dead_calls` ran out of attempts since its last reply."""
+    `dead_calls` ran out of attempts since its last reply; `answered` is whether there ever was one."""
 
     route: Route
     admission: Admission
@@ -55,6 +55,7 @@ class Model:
     batched: bool = False
     forecast: Forecast = field(default_factory=Forecast)
     dead_calls: int = 0
+    answered: bool = False
 
 
 @dataclass(slots=True)
@@ -222,7 +223,7 @@ class Flights:
             model.admission.leave(flight.seat)
             self._raise_if_stopped()
         reply = await self._send(flight)
-        model.dead_calls = 0
+        model.dead_calls, model.answered = 0, True
         cost = cost_of(reply.usage, model.route.price)
         self._settle(flight, spent_on(reply.usage, cost, flight.need))
         model.forecast.learn(flight.size, reply.usage)
@@ -313,6 +314,9 @@ class Flights:
                     f"(model '{model.route.name}'): {error}; run again to go on",
                     reason="service_unreachable",
                 )
+        if error.reason == "not_found" and not flight.model.answered and CAPABILITIES[flight.model.route.line.provider].answers == "chat":
+            place = f"models.{flight.model.route.name}"
+            error = ServiceStopped(f"{error}; check `{place}.model` and `{place}.base_url`", reason="model_not_found", status=error.status)
         if isinstance(error, ServiceStopped) and error.reason in KEY_REASONS and self._stopped is None:
             error = ServiceStopped(f"{error}{flight.model.route.key_hint}", reason=error.reason, status=error.status)
         if isinstance(error, ServiceStopped) and not isinstance(error, BudgetReached):

@@ -244,6 +244,26 @@ async def test_a_service_that_is_not_there_stops_the_run(line: Line, ask: Ask, t
     assert any(type(error) is Unavailable for error in errors)
 
 
+async def test_a_model_that_is_unknown_stops_the_run_after_the_first_answer(line: Line, ask: Ask) -> None:
+    gone = RequestRejected("openai answered 404: The model 'm' does not exist.", reason="not_found", status=404)
+    provider = ScriptedProvider(lambda _: gone)
+    async with Client({"writer": line()}, cache=None, providers={"writer": provider}) as model:
+        with pytest.raises(ServiceStopped, match=r"does not exist\.; check `models\.writer\.model` and `models\.writer\.base_url`") as caught:
+            await model.generate(ask("one"))
+        with pytest.raises(ServiceStopped):
+            await model.generate(ask("two"))
+    assert caught.value.reason == "model_not_found"
+    assert len(provider.requests) == 1
+
+
+async def test_a_404_after_a_reply_concerns_its_own_request_only(line: Line, ask: Ask) -> None:
+    async with client([GOOD, RequestRejected("no", reason="not_found", status=404), GOOD], line()) as model:
+        await model.generate(ask("one"))
+        with pytest.raises(RequestRejected):
+            await model.generate(ask("two"))
+        assert (await model.generate(ask("three"))).text == "answer"
+
+
 async def test_a_judge_that_is_not_there_stops_the_run_though_the_writer_answers(line: Line, ask: Ask, time: Any) -> None:
     gone = ScriptedProvider(lambda _: Unavailable("refused", reason="connect_failed"))
     lines, providers = {"writer": line(), "judge": line(model="j")}, {"writer": ScriptedProvider(lambda _: GOOD), "judge": gone}
