@@ -12,6 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
+
+from gen.containers.hub import refusal
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = b'{"prompt":"Why?","completion":"Because."}\n{"prompt":"Who?","completion":"You."}\n'
@@ -99,3 +102,9 @@ def test_rows_are_streamed_and_refusals_are_one_line(endpoint: str, tmp_path: Pa
     ]
     assert "Bearer hf_none" in Answers.tokens
     assert "Traceback" not in done.stderr.decode()
+
+
+@pytest.mark.parametrize(("offline", "said"), [(True, "offline: HF_HUB_OFFLINE is set"), (False, "the Hub cannot be reached")])
+def test_a_hub_that_is_switched_off_is_told_from_one_that_is_away(offline: bool, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+    assert str(refusal("hub:me/set", ConnectionError("Couldn't reach 'me/set' on the Hub"))).startswith(f"hub:me/set: {said}")

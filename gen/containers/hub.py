@@ -12,6 +12,7 @@ from typing import Any
 import datasets
 import httpx2
 from datasets.exceptions import DatasetNotFoundError, DatasetsError
+from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, RepositoryNotFoundError
 
 from gen.containers.rows import Row, Unreadable, plain, row_of
@@ -64,7 +65,8 @@ def refusal(what: str, error: BaseException) -> InputError:
     """Why the Hub did not give or take something, as one line that says what to do."""
     chain = list(_chain(error))
     status = next((one.response.status_code for one in chain if isinstance(one, HfHubHTTPError) and one.response is not None), None)
-    if any(isinstance(one, OfflineModeIsEnabled) for one in chain):
+    unreachable = any(isinstance(one, ConnectionError | LocalEntryNotFoundError | httpx2.TransportError) for one in chain)
+    if any(isinstance(one, OfflineModeIsEnabled) for one in chain) or (unreachable and constants.HF_HUB_OFFLINE):
         return InputError(f"{what}: offline: HF_HUB_OFFLINE is set; unset it, or name a local file")
     if any(isinstance(one, GatedRepoError) for one in chain) or status in (401, 403):
         return InputError(f"{what}: the Hub refuses access{_told(status)}: set {TOKEN} to a token that may use it")
@@ -72,7 +74,7 @@ def refusal(what: str, error: BaseException) -> InputError:
         return InputError(f"{what}: no such dataset on the Hub, or it is private: look at its name, or set {TOKEN}")
     if status is not None:
         return InputError(f"{what}: the Hub answers with HTTP status {status}: try again later")
-    if any(isinstance(one, ConnectionError | LocalEntryNotFoundError | httpx2.TransportError) for one in chain):
+    if unreachable:
         return InputError(f"{what}: the Hub cannot be reached: look at the network, or name a local file")
     return InputError(f"{what}: {' '.join(str(error).split())[:300] or type(error).__name__}")
 
