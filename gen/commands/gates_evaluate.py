@@ -118,8 +118,13 @@ def _of_recipe(recipe: Recipe) -> list[Candidate]:
 
 
 def _named(names: str) -> list[Candidate]:
+    chain = [Candidate(name, {}) for name in _split(names)]
     try:
-        chain = [Candidate(name, {}) for name in _split(names)]
+        for one in chain:
+            plugins.find("gates", one.name)
+    except RecipeError as error:
+        raise InputError(f"--gates: {error}") from error
+    try:
         for one in chain:
             one.build()
     except RecipeError as error:
@@ -148,7 +153,7 @@ def _told(measured: _Measured, found: Sequence[Figures], better: Sequence[Sugges
     for each in better:
         yield from _suggestion(each)
     if not better and measured.gates:
-        yield f"no threshold suggested: no gate here has both a threshold and {MIN_ITEMS} good and {MIN_ITEMS} bad records of its own"
+        yield f"no threshold suggested: no gate here has one that finds any, and {MIN_ITEMS} good and {MIN_ITEMS} bad records of its own"
 
 
 def _suggestion(one: Suggestion) -> Iterator[str]:

@@ -58,7 +58,7 @@ def tunable(gate: Candidate) -> dict[str, tuple[Any, ...]]:
 
 def suggestions(items: Sequence[Item], gate: Candidate, *, most_false_positives: float, seed: int = 0) -> Iterator[Suggestion]:
     """For each option with a threshold the value of the best F1, and the one of the best recall with at most `most_false_positives` of the
-    good items rejected. Nothing where fewer than MIN_ITEMS good or bad items concern the gate."""
+    good items rejected. Nothing where fewer than MIN_ITEMS good or bad items concern the gate, and no value that finds none of the bad."""
     concerned = [item for item, concerns in zip(items, concerning(items, gate.name), strict=True) if concerns]
     now = [(item, reason) for item, reason in zip(concerned, decide(concerned, [gate])[gate.name], strict=True) if reason is not None]
     asked, bad = [item for item, _ in now], [not item.keep for item, _ in now]
@@ -73,6 +73,9 @@ def suggestions(items: Sequence[Item], gate: Candidate, *, most_false_positives:
         for rule, best in _rules(bad, current, most_false_positives):
             everything = range(len(bad))
             chosen = best(tried, everything)
+            chosen_on = confusion(zip(bad, chosen.rejects, strict=True))
+            if not chosen_on.true_positives:
+                continue
             held_out = (_counts(bad, best(tried, [at for at in everything if folds[at] != fold]), folds, fold) for fold in range(FOLDS))
             yield Suggestion(
                 gate=gate.name,
@@ -80,7 +83,7 @@ def suggestions(items: Sequence[Item], gate: Candidate, *, most_false_positives:
                 rule=rule,
                 current=current,
                 value=chosen.value,
-                chosen_on=confusion(zip(bad, chosen.rejects, strict=True)),
+                chosen_on=chosen_on,
                 expected=sum(held_out, Confusion()),
                 present=confusion((not item.keep, bool(reason)) for item, reason in now),
             )

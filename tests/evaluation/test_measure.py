@@ -89,6 +89,14 @@ def test_on_noise_cross_validation_promises_less_than_the_records_themselves() -
         assert one.expected.items == 80
 
 
+def test_a_value_that_finds_nothing_is_not_suggested() -> None:
+    items = [item(f"g{place}", words(300), keep=True) for place in range(20)]
+    items += [item(f"b{place}", words(5), keep=False) for place in range(20)]
+    found = list(suggestions(items, LENGTH, most_false_positives=0.01))
+    assert found
+    assert {one.option for one in found} == {"min_words"}
+
+
 def test_too_few_records_give_no_suggestion() -> None:
     items = [item(str(place), words(5), keep=place % 2 == 0) for place in range(2 * FOLDS)]
     assert list(suggestions(items, LENGTH, most_false_positives=0.01)) == []
