@@ -83,6 +83,8 @@ def command(
         raise InputError("--layout and --columns are for datasets; a run's samples are known")
     if out is not None and not lab:
         raise InputError(f"--out {out} is the folder of --lab; a run's files stay in the run's folder")
+    if not private and not push:
+        raise InputError("--public is of a dataset that is pushed: add --push owner/name")
     publishing = importlib.import_module("gen.publish") if push else None
     if publishing:
         publishing.check_push(push)
@@ -92,6 +94,8 @@ def command(
         if approval is not None:
             require_approval(recipe.config.card, approval, target, today=datetime.now(UTC).date())
         recipe = _with_export(recipe, names, container, _names(trainer), model, against or [])
+        if model and not recipe.config.export.trainers:
+            raise InputError("--model is what configs are written for: add --trainer, or export.trainers to the recipe")
         parts = _parts(recipe, kept_sources(ledger), stored=recipe_file is None)
         if options:
             parts = replace(parts, exporters={**parts.exporters, "documents": _exporter("documents", options)})

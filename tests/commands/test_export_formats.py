@@ -40,6 +40,8 @@ def test_a_run_is_written_in_another_format_and_container(small_run: Path, capsy
         (["--formats", "chatm"], "did you mean 'chatml'"),
         (["--push", "owner/name"], "no token: set HF_TOKEN"),
         (["--push", "name"], "write owner/name"),
+        (["--public"], "add --push owner/name"),
+        (["--model", "owner/name"], "add --trainer"),
     ],
 )
 def test_a_wrong_wish_changes_nothing(
