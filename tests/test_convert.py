@@ -159,8 +159,8 @@ def test_texts_are_gated_and_audited_without_turns(tmp_path: Path, capsys: Captu
     assert json.loads(capsys.readouterr().out)["accepted"] == 1
     call(["audit", str(tmp_path / "a.jsonl"), "--json"])
     assert "no_user_turn" not in capsys.readouterr().out
-    assert call(["pack", str(tmp_path / "a.jsonl"), "--tokenizer", "shipped"]) == 2
-    assert "no_turns" in capsys.readouterr().err
+    assert call(["pack", str(tmp_path / "a.jsonl"), "--tokenizer", "shipped"]) == 0
+    assert "1 plain text, without a template" in capsys.readouterr().out
 
 
 def test_a_mix_takes_other_containers_and_columns(tmp_path: Path, capsys: Captured) -> None:
