@@ -90,8 +90,8 @@ def feedback_for(rejected: Outcome) -> Feedback:
 
 def sampling_for(base: Sampling, attempt: int, reason: str = "") -> Sampling:
     """Sampling of attempt `attempt` (0 is the first, unchanged): temperature steps away from the base by 0.2 per attempt, up while
-    there is room below 1.0, else down; a cut-off reply gets twice the tokens that cut it off, then four times, whoever set them (at most what the model
-    writes: `gen.llm.capabilities.sampling`)."""
+    there is room below 1.0, else down; a cut-off reply gets twice the tokens that cut it off, then four times, whoever set them (at most
+    what the model writes: `gen.llm.capabilities.sampling`)."""
     if attempt == 0:
         return base
     temperature = 0.7 if base.temperature is None else base.temperature

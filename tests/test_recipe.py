@@ -53,7 +53,11 @@ def test_a_recipe_is_read_with_its_defaults() -> None:
         pytest.param("per_topic: 4", "per_topic: four", 11, "goal.per_topic: input should be a valid integer", id="wrong type"),
         pytest.param("per_topic: 4", "per_topic: 0", 11, "greater than or equal to 1, got 0", id="out of bounds"),
         pytest.param(
-            "{per_topic: 4}", "{per_topic: 4, accepted: 9}", 11, "give exactly one of 'accepted' (in all), 'per_topic' and 'per_strategy'", id="both goals"
+            "{per_topic: 4}",
+            "{per_topic: 4, accepted: 9}",
+            11,
+            "give exactly one of 'accepted' (in all), 'per_topic' and 'per_strategy'",
+            id="both goals",
         ),
         pytest.param("name: small", "name: ../small", 1, "use up to 80 letters, digits", id="a name that is a path"),
         pytest.param("name: small\n", "", None, "name: this key is needed", id="missing key"),

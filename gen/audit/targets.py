@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gen.containers import is_dataset, is_hub, split_files, stem_of
-from gen.containers.shards import joined
+from gen.containers.shards import is_sharded, joined
 from gen.errors import InputError
 from gen.formats import training_folder
 from gen.recipe import SPLITS
@@ -61,7 +61,7 @@ def place_text(place: Place, targets: Sequence[Target]) -> str:
 
 
 def _of_file(path: Path) -> Target:
-    if not is_hub(path) and not path.exists():
+    if not is_hub(path) and not is_sharded(path) and not path.exists():
         raise InputError(f"no such file or folder: {path}")
     return Target(stem_of(path), path)
 

@@ -18,6 +18,7 @@ from gen.against import Held, read_held
 from gen.approval import card_of, refuse_without_card, require_approval
 from gen.card import UsageRight
 from gen.containers import is_dataset, is_hub, stem_of
+from gen.containers.shards import is_sharded
 from gen.errors import InputError, RecipeError
 from gen.exporters.packed import CHECK_PAGE, MAX_CHECKED, SHOWN_ON_PAGE, Packed, PackedSet
 from gen.figures.wording import many
@@ -130,7 +131,7 @@ def _source(
 ) -> Iterator[_Source]:
     """The samples to pack; a run's folder is held as long as they are read and the set is written, unless nobody can write in it."""
     if is_dataset(target):
-        if not is_hub(target) and not target.exists():
+        if not is_hub(target) and not is_sharded(target) and not target.exists():
             raise InputError(f"no such run folder or file: {target}")
         if split is not None:
             raise InputError(f"--split {split}: only a run has splits, {target} is a file")

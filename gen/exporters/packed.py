@@ -55,7 +55,7 @@ class Packed:
     """Rows of token ids: `input_ids`, `labels`, `seq_lengths`, `position_ids` (see gen.templates.packed_set for the other layouts).
 
     >>> from gen.resources import resource
-    >>> from gen.types import Message
+    >>> from gen.types import Message, Sample
     >>> exporter = Packed(tokenizer=str(resource("data", "tokenizer")), max_length=64)
     >>> pair = (Message("user", "Hi"), Message("assistant", "Hello"))
     >>> row, = exporter.rows([Sample("one", pair), Sample("two", pair)])
