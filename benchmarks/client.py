@@ -6,8 +6,8 @@ throughput  replies/s of the whole client (cache, budget, admission, retries) an
             transport; and of aiohttp alone, which parses the reply and does nothing else: what the stub can give
 replay      replies/s from the cache
 commit      the longest time that the event loop was held up while replies were being committed
-faults      1,000 requests to the simulator with 5 % 429, 5 % 500, 2 % resets, 1 % hanging and 5 % malformed JSON: how many replies arrive, and in
-            what time over that without faults
+faults      1,000 requests to the simulator with 5 % 429, 5 % 500, 2 % resets, 1 % hanging and 5 % malformed JSON: how many replies
+            arrive, and in what time over that without faults
 """
 
 from __future__ import annotations
@@ -159,9 +159,8 @@ async def throughput(folder: Path, n: int = 1500) -> None:
         print(f"{name:24} {median[name]:7.0f}/s ({min(rates):.0f}-{max(rates):.0f}), {cpu:.2f} ms CPU")
     for name in ("openai", "anthropic"):
         ours = median[f"whole client, {name}"]
-        print(
-            f"{name}: {ours / median[f'bare {name} SDK']:.2f} of the bare SDK (goal: at least 0.9), {ours / median['aiohttp alone']:.2f} of aiohttp alone"
-        )
+        of_sdk, of_aiohttp = ours / median[f"bare {name} SDK"], ours / median["aiohttp alone"]
+        print(f"{name}: {of_sdk:.2f} of the bare SDK (goal: at least 0.9), {of_aiohttp:.2f} of aiohttp alone")
 
 
 async def replay(folder: Path, n: int = 5000) -> None:
@@ -211,7 +210,8 @@ async def commit(folder: Path, n: int = 20_000) -> None:
     )
 
 
-async def faults(folder: Path, n: int = 1000, timeout: float = 5.0) -> None:
+async def faults(folder: Path, n: int = 1000) -> None:
+    timeout = 5.0
     seconds = {}
     for name, more in (("clean", {}), ("faulty", {"faults": FAULTS, "hang_seconds": 60})):
         cache = Cache(folder / f"{name}.db")
