@@ -26,10 +26,10 @@ class Patience:
     n-th wait is drawn from 0 to `first_wait_seconds` × 2ⁿ, at most `longest_wait_seconds`. `landing_seconds` is how long a client that is
     being closed waits for replies that are on the wire, and so paid for."""
 
-    attempts: int = 6
+    attempts: int = 7
     total_seconds: float = 900.0
     rate_limited_seconds: float = 1800.0
-    first_wait_seconds: float = 0.5
+    first_wait_seconds: float = 0.25
     longest_wait_seconds: float = 30.0
     landing_seconds: float = 10.0
 

@@ -31,10 +31,10 @@ async def test_twelve_429s_spend_no_attempt(time: Any) -> None:
     assert all(1.0 <= slept <= 1.1 for slept in time.slept)
 
 
-async def test_unavailable_gives_up_after_six_attempts(time: Any) -> None:
+async def test_unavailable_gives_up_after_seven_attempts(time: Any) -> None:
     with pytest.raises(Unavailable, match="down"):
         await run([Unavailable("down")], time)
-    assert len(time.slept) == 5
+    assert len(time.slept) == 6
 
 
 async def test_429s_between_failures_spend_no_attempt(time: Any) -> None:
@@ -46,8 +46,8 @@ async def test_429s_between_failures_spend_no_attempt(time: Any) -> None:
 async def test_waits_are_drawn_below_a_doubling_bound(time: Any) -> None:
     with pytest.raises(Unavailable):
         await run([Unavailable("down")], time)
-    assert all(slept <= 0.5 * 2**number for number, slept in enumerate(time.slept))
-    assert len(set(time.slept)) == 5
+    assert all(slept <= 0.25 * 2**number for number, slept in enumerate(time.slept))
+    assert len(set(time.slept)) == 6
 
 
 async def test_retry_after_of_a_503_is_obeyed(time: Any) -> None:
