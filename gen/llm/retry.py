@@ -1,6 +1,6 @@
 """When a failed attempt is made again.
 
-Unavailable: up to six attempts with full jitter (each wait drawn evenly between 0 and a bound that doubles), or as long as the service
+Unavailable: up to seven attempts with full jitter (each wait drawn evenly between 0 and a bound that doubles), or as long as the service
 asks. RateLimited: as often as it takes, without spending an attempt, each time after as long as the service asks; only the total is
 capped. That the other calls of the endpoint slow down too is admission's business. Everything else is final.
 """

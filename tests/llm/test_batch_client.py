@@ -157,7 +157,7 @@ async def test_a_batch_that_expires_gives_what_it_has_and_the_rest_is_asked_agai
     async with simulator(batch_faults={"expired": 1}) as server, client_on(tmp_path / "c.db", line_of(provider, server)) as client:
         found = await asyncio.gather(*(client.generate(ask(number)) for number in range(8)), return_exceptions=True)
         sizes = [len(batch.entries) for batch in server.batches.by_id.values()]
-    assert sizes == [8, 4, 2, 1, 1, 1]
+    assert sizes == [8, 4, 2, 1, 1, 1, 1]
     assert sum(isinstance(one, Response) for one in found) == 7
     assert [one.reason for one in found if isinstance(one, Unavailable)] == ["batch_expired"]
     assert cache_stats(tmp_path / "c.db").replies == 7
