@@ -5,8 +5,7 @@ one more per round. When failures that look like overload (502, 503, 504, 529, t
 taken times 0.7, once per episode: replies to requests that were sent before the last decrease say nothing new. A few failures at random
 are left to the retries: they would otherwise bring a healthy service down to one call at a time. Rising latency counts as overload when
 it buys nothing: a window whose mean latency is twice that of the best window although no more replies came per second (a queue is
-building up at the other end). A queue gives its slots back for nothing: as many replies come per second as before. Where fewer come after
-three decreases in a row, there was no queue, the service has become slower by itself, and its latency of now is the new normal.
+building up at the other end).
 """
 
 from __future__ import annotations
@@ -18,10 +17,9 @@ _DISTRESS_WEIGHT = 1 / 32  # of each outcome in the running share of failures
 _DISTRESS = 0.15  # six failures in a row, or about one in six for a while
 _LATENCY_RATIO = 2.0
 _THROUGHPUT_GAIN = 1.05  # a window that is no more than this faster has bought nothing
-_MIN_WINDOW = 32  # replies in a latency window at least, so that one slow reply does not speak for all; no more in slow start
-_MAX_WINDOW = 128  # and at most
-_CUTS = 3  # decreases in a row, after which
-_KEPT = 0.85  # this part of the replies per second must still come: without a queue it would be 0.6
+_MIN_WINDOW = 32  # replies in a latency window at least, so that one slow reply does not speak for all
+_MAX_WINDOW = 128  # and at most, so that slow start does not run away before anyone looks
+_FORGET = 1.02  # per window the best latency ages by this factor, so that a service that became slower is not throttled for ever
 
 
 class Slots:
@@ -37,8 +35,6 @@ class Slots:
         self._latencies: list[float] = []
         self._best_latency = float("inf")
         self._best_throughput = 0.0
-        self._cuts = 0
-        self._before_cuts = 0.0  # replies per second
 
     @property
     def limit(self) -> int:
@@ -72,31 +68,20 @@ class Slots:
         if self._window_start is None:
             self._window_start = now
         self._latencies.append(latency)
-        if len(self._latencies) < (_MIN_WINDOW if self._slow_start else max(_MIN_WINDOW, min(2 * self.limit, _MAX_WINDOW))):
+        if len(self._latencies) < max(_MIN_WINDOW, min(2 * self.limit, _MAX_WINDOW)):
             return
         mean = sum(self._latencies) / len(self._latencies)
         throughput = len(self._latencies) / max(now - self._window_start, 1e-9)
         if mean > _LATENCY_RATIO * self._best_latency and throughput <= _THROUGHPUT_GAIN * self._best_throughput:
-            self._relieve(mean, throughput, now)
-        else:
-            self._cuts = 0
+            self._slow_start = False
+            self._decrease(_LATENCY_DECREASE, now)
         if mean < self._best_latency:
             self._best_latency, self._best_throughput = mean, throughput
         else:
+            self._best_latency *= _FORGET
             self._best_throughput = max(self._best_throughput, throughput)
         self._latencies.clear()
-        self._window_start = now if self._changed_at < now else None
-
-    def _relieve(self, mean: float, throughput: float, now: float) -> None:
-        """Take slots from a queue of ours, or see that it is none."""
-        self._slow_start = False
-        if self._cuts == 0:
-            self._before_cuts = throughput
-        elif self._cuts >= _CUTS and throughput < _KEPT * self._before_cuts:
-            self._best_latency, self._best_throughput, self._cuts = mean, throughput, 0
-            return
-        self._cuts += 1
-        self._decrease(_LATENCY_DECREASE, now)
+        self._window_start = now
 
     def _decrease(self, factor: float, now: float) -> None:
         self._limit = max(1.0, self._limit * factor)
