@@ -146,7 +146,7 @@ async def test_interrupted_while_pairs_are_made_and_resumed_the_pairs_are_the_sa
     assert stopped.stop == "interrupted"
     assert rows(stopped.folder) == []
     resumed = await run_in(tmp_path, name="again", cache="again.db")
-    assert 0 < resumed.session.requests < whole.session.requests
+    assert resumed.session.requests < whole.session.requests  # none at all where the last calls landed after the interrupt
     assert pair_files(resumed.folder) == pair_files(whole.folder)
 
 
